@@ -1,0 +1,66 @@
+# Each target sets up what it needs in .venv; Python with its venv module is enough.
+#
+#   PYTHON=python3.12 make test            another interpreter for a new .venv
+#   PYTHONS="python3.10 ..." make test-pythons
+
+PYTHON ?= python3
+PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint format types docs bench dist test-pythons clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# The pip that comes with Python 3.10 and 3.11 cannot read dependency groups (PEP 735,
+# pip 25.1), so the one named in constraints.txt replaces it, in .venv only.
+$(READY): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) (a minute or two the first time)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq -c constraints.txt pip
+	@$(BIN)/python -m pip install -qq \
+	    -c constraints.txt --build-constraint constraints.txt \
+	    -e '.[demo]' --group test --group lint --group docs --group bench
+	@touch $@
+
+demo: $(READY) ## a real training run on ten-second credentials
+	$(BIN)/mlsecrets demo
+
+test: lint types docs unit ## everything that has to pass
+
+unit: $(READY) ## the tests alone
+	$(BIN)/python -m pytest
+
+lint: $(READY) ## ruff, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+types: $(READY) ## mypy, strict
+	$(BIN)/mypy
+
+docs: $(READY) ## the documentation, strictly, into site/
+	@# Not --quiet: it takes --strict with it. The variable silences an advertisement.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+bench: $(READY) ## the figures in the documentation
+	@set -e; for script in benchmarks/*.py; do \
+	    echo "== $$script"; $(BIN)/python "$$script"; done
+
+dist: $(READY) ## source archive, and the wheel made from it, into dist/
+	$(BIN)/python -m build --no-isolation
+
+test-pythons: ## the core's tests on every Python of PYTHONS that is here
+	@bash .ci/pythons $(PYTHONS)
+
+clean: ## what tools made, except environments
+	rm -rf dist site .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find mlsecrets integrations tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
