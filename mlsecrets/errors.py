@@ -1,0 +1,172 @@
+"""Everything `mlsecrets` raises, in one tree.
+
+::
+
+    MLSecretsError
+    ├── ManifestError               mlsecrets.toml cannot be used as it is
+    │   ├── ManifestNotFound        there is none where we looked
+    │   └── UnknownScope            it has no scope of that name
+    ├── IdentityError               the process cannot show who it is (file missing, empty, …)
+    ├── IssuerError                 the issuer answered, and the answer is no
+    │   ├── IssuerUnavailable       it did not answer, or not now: worth another try
+    │   │   ├── IssuerSealed        OpenBao/Vault is up but sealed
+    │   │   └── IssuerThrottled     it asks to be called later (429, ``Retry-After``)
+    │   ├── LoginRefused            the identity was presented and refused
+    │   │   └── IdentityExpired     ... because it is past its own expiry
+    │   ├── AccessRefused           logged in, but this path or role is not ours
+    │   ├── GrantGone               the lease to renew no longer exists
+    │   ├── UntrustedIssuer         TLS: the server is not who it should be
+    │   ├── ClockSkew               this machine's clock is too far off to sign requests
+    │   └── BadAnswer               an answer we do not understand, or one too large
+    ├── LeaseError
+    │   ├── LeaseClosed             used after its block ended
+    │   ├── LeaseExpired            nothing valid is left and no renewal succeeded
+    │   ├── NotLeased               no open lease covers what was asked
+    │   └── OwnerGone               the process that owns the lease does not answer
+    └── SecretBufferClosed          read of a buffer that has been wiped
+
+What a job would write::
+
+    try:
+        with lease("train-data") as creds:
+            ...
+    except mlsecrets.MLSecretsError as error:
+        print(error.diagnostics())
+        raise
+"""
+
+from __future__ import annotations
+
+
+class MLSecretsError(Exception):
+    """The base of everything raised here; never carries a secret.
+
+    Args:
+        message: one line: what failed, on what, expected and got.
+        remedy: what the reader can do about it, one or more sentences.
+    """
+
+    def __init__(self, message: str, *, remedy: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return self.message
+
+    def diagnostics(self) -> str:
+        """The paragraph that the command line prints: message, causes, remedy."""
+        lines = [f"{type(self).__name__}: {self.message}"]
+        cause = self.__cause__
+        while isinstance(cause, MLSecretsError):
+            lines.append(f"  because {type(cause).__name__}: {cause.message}")
+            cause = cause.__cause__
+        if self.remedy:
+            lines.append(f"  what to do: {self.remedy}")
+        return "\n".join(lines)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Errors cross process boundaries (DataLoader workers, Ray): keep the remedy.
+        return (_rebuild, (type(self), self.message, self.remedy))
+
+
+def _rebuild(
+    kind: type[MLSecretsError], message: str, remedy: str | None
+) -> MLSecretsError:
+    error = kind.__new__(kind)
+    MLSecretsError.__init__(error, message, remedy=remedy)
+    return error
+
+
+class ManifestError(MLSecretsError, ValueError):
+    """`mlsecrets.toml` cannot be used: the message names file and key."""
+
+
+class ManifestNotFound(ManifestError):
+    """No manifest where we looked."""
+
+
+class UnknownScope(ManifestError):
+    """The manifest has no scope of that name."""
+
+
+class IdentityError(MLSecretsError):
+    """This process cannot show who it is: a credential file is missing or unusable."""
+
+
+class IssuerError(MLSecretsError):
+    """The issuer answered, and the answer is no: trying again will not help."""
+
+
+class IssuerUnavailable(IssuerError):
+    """The issuer did not answer, or not now: worth another try."""
+
+
+class IssuerSealed(IssuerUnavailable):
+    """OpenBao/Vault answers, but is sealed and can serve nothing."""
+
+
+class IssuerThrottled(IssuerUnavailable):
+    """The issuer asks to be called later.
+
+    Args:
+        retry_after: seconds to wait, from ``Retry-After`` (RFC 9110 §10.2.3).
+    """
+
+    def __init__(
+        self, message: str, *, retry_after: float = 0.0, remedy: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
+
+
+class LoginRefused(IssuerError):
+    """The identity was presented to the issuer and refused."""
+
+
+class IdentityExpired(LoginRefused):
+    """The identity document (a JWT) is past its own expiry."""
+
+
+class AccessRefused(IssuerError):
+    """The login works, but does not allow this path or role."""
+
+
+class GrantGone(IssuerError):
+    """The lease to renew no longer exists at the issuer."""
+
+
+class UntrustedIssuer(IssuerError):
+    """TLS failed: the server could not prove that it is the issuer."""
+
+
+class ClockSkew(IssuerError):
+    """This machine's clock is too far from the server's to sign requests."""
+
+
+class BadAnswer(IssuerError):
+    """The issuer's answer is not one we understand, or is too large."""
+
+
+class LeaseError(MLSecretsError):
+    """Something about a lease in this process."""
+
+
+class LeaseClosed(LeaseError):
+    """The lease was used after its block ended."""
+
+
+class LeaseExpired(LeaseError):
+    """Nothing valid is left, and no renewal has succeeded."""
+
+
+class NotLeased(LeaseError, PermissionError):
+    """No open lease covers what was asked."""
+
+
+class OwnerGone(LeaseError):
+    """The process that owns the lease does not answer on its socket."""
+
+
+class SecretBufferClosed(MLSecretsError):
+    """The buffer has been wiped, or is being wiped."""
