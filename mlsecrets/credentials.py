@@ -1,0 +1,153 @@
+"""The three shapes of credential, each held whole in locked memory.
+
+A credential is made once, from the issuer's answer, and never changes: what rotates is
+the grant that holds it. Nothing here prints, pickles or compares a secret; the one way
+to a Python string is a method called ``reveal_*``, which is easy to search for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, NoReturn
+
+from .memory import Protection, SecretBuffer
+
+
+class Credentials:
+    """Secret fields laid end to end in one locked buffer.
+
+    Args:
+        fields: field name to value; which names, each subclass says.
+        public: what may be shown of them (an access key id, a user name).
+    """
+
+    KIND: ClassVar[str]
+    FIELDS: ClassVar[tuple[str, ...]]
+    PUBLIC: ClassVar[tuple[str, ...]] = ()
+
+    __slots__ = ("__weakref__", "_buffer", "_slots", "public")
+
+    def __init__(
+        self, buffer: SecretBuffer, public: Mapping[str, str] | None = None
+    ) -> None:
+        self._buffer = buffer
+        self._slots = dict(zip(self.FIELDS, buffer.slots, strict=True))
+        self.public = dict(public or {})
+
+    @property
+    def buffer(self) -> SecretBuffer:
+        """The locked memory: for readers that sign or send without a string."""
+        return self._buffer
+
+    @property
+    def protection(self) -> Protection:
+        """What the operating system granted for the memory that holds them."""
+        return self._buffer.protection
+
+    def slot(self, field: str) -> tuple[int, int]:
+        """Where a field lies in `buffer`: offset and length in bytes."""
+        return self._slots[field]
+
+    def reveal(self, field: str) -> str:
+        """One field as a Python string, which can be neither locked nor wiped.
+
+        Raises:
+            SecretBufferClosed: the credentials have been shredded.
+        """
+        offset, length = self._slots[field]
+        return self._buffer.text(offset, length)
+
+    def close(self) -> None:
+        """Wipe them, at once or when the last reader leaves."""
+        self._buffer.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether they have been wiped or are about to be."""
+        return self._buffer.closed
+
+    def __repr__(self) -> str:
+        shown = "".join(f" {name}={value}" for name, value in self.public.items())
+        return f"<{type(self).__name__}{shown}{' closed' if self.closed else ''}>"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("credentials do not pickle; send the lease's reference()")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("credentials do not copy; read them from the lease each time")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        self.__copy__()
+
+
+class AWSCredentials(Credentials):
+    """An access key id, its secret key and a session token (S3-compatible stores)."""
+
+    KIND = "aws"
+    FIELDS = ("secret_access_key", "session_token")
+    PUBLIC = ("access_key_id",)
+    __slots__ = ()
+
+    @classmethod
+    def of(
+        cls, access_key_id: str, secret_access_key: str, session_token: str
+    ) -> AWSCredentials:
+        """Lay the values down; the key id is public (it is in every signature)."""
+        buffer = SecretBuffer.of(secret_access_key, session_token)
+        return cls(buffer, {"access_key_id": access_key_id})
+
+    @property
+    def access_key_id(self) -> str:
+        """The public half: names the credentials in requests and logs."""
+        return self.public["access_key_id"]
+
+
+class BearerToken(Credentials):
+    """One token, sent as ``Authorization: Bearer`` (RFC 6750)."""
+
+    KIND = "bearer"
+    FIELDS = ("token",)
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, token: str) -> BearerToken:
+        """Lay the token down."""
+        return cls(SecretBuffer.of(token))
+
+
+class UsernamePassword(Credentials):
+    """A user name and its password, such as a database role made for one job."""
+
+    KIND = "username-password"
+    FIELDS = ("password",)
+    PUBLIC = ("username",)
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, username: str, password: str) -> UsernamePassword:
+        """Lay the password down; the user name is public."""
+        return cls(SecretBuffer.of(password), {"username": username})
+
+    @property
+    def username(self) -> str:
+        """The public half."""
+        return self.public["username"]
+
+
+KINDS: dict[str, type[Credentials]] = {
+    kind.KIND: kind for kind in (AWSCredentials, BearerToken, UsernamePassword)
+}
+
+
+def rebuild(kind: str, buffer: SecretBuffer, public: Mapping[str, str]) -> Credentials:
+    """Credentials from a buffer that another process filled.
+
+    Args:
+        kind: a key of `KINDS`.
+        buffer: its slots are the kind's `FIELDS`, in order.
+        public: what may be shown.
+    """
+    return KINDS[kind](buffer, public)
