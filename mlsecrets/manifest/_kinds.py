@@ -1,0 +1,93 @@
+"""From the word after ``kind =`` to the class that understands the rest of the table.
+
+Built-in kinds come by the same door as anybody else's: entry points of the groups
+``mlsecrets.issuers`` and ``mlsecrets.identities``. A class is imported only when a
+manifest names its kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal
+
+from ..keys import Key
+
+Group = Literal["issuers", "identities"]
+
+# Revokers are of one kind, so their table needs no `kind`.
+REVOKER_KEYS: Mapping[str, Key] = {
+    "address": Key("url", required=True, description="where the revoker answers"),
+    "audience": Key(
+        "string",
+        required=True,
+        description="the name that a proof made for this revoker must carry",
+        pattern=r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,127}",
+    ),
+    "ca_file": Key("file", description="authorities to trust, as PEM"),
+}
+
+
+class Kinds:
+    """The kinds of issuer and identity that a manifest may name.
+
+    Args:
+        issuers: class, or entry point of one, by kind.
+        identities: the same.
+    """
+
+    def __init__(
+        self, issuers: Mapping[str, Any], identities: Mapping[str, Any]
+    ) -> None:
+        self._given: dict[Group, Mapping[str, Any]] = {
+            "issuers": issuers,
+            "identities": identities,
+        }
+
+    def names(self, group: Group) -> list[str]:
+        """The kinds there are, sorted."""
+        return sorted(self._table(group))
+
+    def get(self, group: Group, kind: str) -> Any:
+        """The class of a kind.
+
+        Raises:
+            KeyError: there is no such kind.
+            ImportError, AttributeError: its package is broken or lacks something.
+        """
+        found = self._table(group)[kind]
+        return found.load() if isinstance(found, EntryPoint) else found
+
+    def issuer(self, kind: str) -> Any:
+        """The class of a kind of issuer; raises as `get` does."""
+        return self.get("issuers", kind)
+
+    def identity(self, kind: str) -> Any:
+        """The class of a kind of identity; raises as `get` does."""
+        return self.get("identities", kind)
+
+    def _table(self, group: Group) -> Mapping[str, Any]:
+        return self._given[group]
+
+
+class _InstalledKinds(Kinds):
+    """The kinds of all installed packages, looked up at first use."""
+
+    def __init__(self) -> None:
+        super().__init__({}, {})
+
+    @cached_property
+    def _installed(self) -> dict[Group, Mapping[str, Any]]:
+        groups: tuple[Group, Group] = ("issuers", "identities")
+        return {
+            group: {e.name: e for e in entry_points(group=f"mlsecrets.{group}")}
+            for group in groups
+        }
+
+    def _table(self, group: Group) -> Mapping[str, Any]:
+        return self._installed[group]
+
+
+kinds: Kinds = _InstalledKinds()
+"""What this Python has installed."""
