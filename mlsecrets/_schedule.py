@@ -1,0 +1,89 @@
+"""When to renew: pure functions of a grant's terms.
+
+The rule in one breath: renewal starts in the background while a comfortable part of
+the life is left, each process a little apart from its neighbours, and a failed try
+is repeated with growing pauses that never eat more than a quarter of what remains.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+from .grant import Terms
+
+MINUTE = 60.0
+
+
+def window(lifetime: float) -> float:
+    """How many seconds before the end a replacement should start, at most.
+
+    By lifetime: 5 min up to 20 min, 15 min up to 90 min, else 60 min (the AWS SDKs'
+    2026 refresh windows, aws-sdk-go-v2 ``aws/credential_cache.go``), and never more
+    than half of the lifetime, so that short leases are not renewed at every read.
+    """
+    if lifetime <= 20 * MINUTE:
+        advisory = 5 * MINUTE
+    elif lifetime < 90 * MINUTE:
+        advisory = 15 * MINUTE
+    else:
+        advisory = 60 * MINUTE
+    return min(advisory, lifetime / 2)
+
+
+def jitter(key: str) -> float:
+    """A share in [0, 1) that is this process's own, the same at every call.
+
+    Args:
+        key: what tells this lease and process from others: scope, host, rank.
+    """
+    return zlib.crc32(key.encode()) / 2**32
+
+
+def renewal_due(terms: Terms, key: str) -> float:
+    """The monotonic second at which to renew or replace a grant.
+
+    A renewable grant is renewed with a third of its life left (Vault's
+    ``LifetimeWatcher``, api/lifetime_watcher.go: two thirds, jitter a tenth); any other
+    is replaced once `window` is reached, up to 30 % of the window later by `jitter`.
+    """
+    if terms.renewable:
+        left = terms.lifetime * (1 / 3 + jitter(key) / 10)
+    else:
+        left = window(terms.lifetime) * (1 - 0.3 * jitter(key))
+    return terms.deadline - left
+
+
+def backoff(attempt: int, remaining: float, share: float) -> float:
+    """Seconds to wait after the `attempt`-th failure in a row (1, 2, …).
+
+    Full jitter over an exponential step of 1 s, at most 5 min, and at most a quarter
+    of the life that remains: a 15-minute lease must not sleep through its own end.
+    While nothing valid remains the step alone counts, at most 30 s.
+
+    Args:
+        remaining: seconds of life left in the credentials at hand.
+        share: a random number in [0, 1).
+    """
+    step = min(2.0 ** min(attempt - 1, 16), 5 * MINUTE)
+    step = min(step, remaining / 4) if remaining > 0 else min(step, 30.0)
+    # Never zero: a share of 0 would call again at once.
+    return max(step * (0.1 + 0.9 * share), 0.05)
+
+
+def gained_too_little(before: Terms, after: Terms) -> bool:
+    """Whether a renewal was capped, so that it is time to replace instead.
+
+    OpenBao shortens renewals near ``max_ttl`` without ever saying ``renewable: false``.
+    Less than a tenth of the lifetime gained is too little (the Vault Secrets
+    Operator's rule: horizons otherwise shrink to milliseconds).
+    """
+    return after.deadline - before.deadline < before.lifetime / 10
+
+
+def call_timeout(remaining: float) -> float:
+    """Seconds that one issuer call may take while the old credentials live.
+
+    Half of what remains, so that one hanging call leaves time for another; between
+    1 s and 10 s.
+    """
+    return min(10.0, max(1.0, remaining / 2))
