@@ -1,0 +1,1 @@
+"""One file per service that mints credentials; `_http` is the only HTTP client."""

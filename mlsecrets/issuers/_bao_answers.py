@@ -1,0 +1,77 @@
+"""Where in OpenBao's answers the credential lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..credentials import AWSCredentials, BearerToken, Credentials, UsernamePassword
+from ..errors import BadAnswer
+from ..scope import Scope
+
+#: What the engines call the fields of each shape: aws (``security_token`` in the AWS
+#: engine), database and ldap, identity tokens and KV.
+USUAL_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "aws": {
+        "access_key_id": ("access_key", "access_key_id"),
+        "secret_access_key": ("secret_key", "secret_access_key"),
+        "session_token": ("security_token", "session_token"),
+    },
+    "username-password": {"username": ("username",), "password": ("password",)},
+    "bearer": {"token": ("token",)},
+}
+
+
+def is_identity_token(path: str) -> bool:
+    """Whether a path is OpenBao's own OIDC issuer."""
+    return path.startswith("identity/oidc/token/")
+
+
+def is_static(path: str) -> bool:
+    """Whether a path looks like KV version 2, which stores and never leases."""
+    return len(path.split("/")) > 2 and path.split("/")[1] == "data"
+
+
+def credentials_of(scope: Scope, reply: Mapping[str, Any], where: str) -> Credentials:
+    """The credentials in an answer.
+
+    Raises:
+        BadAnswer: no shape fits; the message names keys, never values.
+    """
+    data = reply.get("data")
+    if not isinstance(data, dict):
+        raise BadAnswer(f"{where} answers {scope.options['path']} without data")
+    if isinstance(data.get("data"), dict) and "metadata" in data:
+        data = data["data"]  # KV version 2 wraps the secret once more
+    wanted = scope.options.get("credentials")
+    for kind in [wanted] if wanted else list(USUAL_NAMES):
+        values = _pick(kind, data, scope.options.get("fields", {}))
+        if values is not None:
+            return _make(kind, values)
+    raise BadAnswer(
+        f"{where} answers {scope.options['path']} with the keys "
+        f"{', '.join(sorted(data)) or '(none)'}: no {wanted or 'known'} credential",
+        remedy="say which key is which, such as fields = { token = "
+        '"hf_token" }, in the scope',
+    )
+
+
+def _pick(
+    kind: str, data: Mapping[str, Any], renamed: Mapping[str, str]
+) -> dict[str, str] | None:
+    values = {}
+    for field, usual in USUAL_NAMES[kind].items():
+        names = (renamed[field],) if field in renamed else usual
+        value = next((data[name] for name in names if data.get(name)), None)
+        if not isinstance(value, str):
+            return None
+        values[field] = value
+    return values
+
+
+def _make(kind: str, values: Mapping[str, str]) -> Credentials:
+    if kind == "aws":
+        return AWSCredentials.of(**values)
+    if kind == "bearer":
+        return BearerToken.of(**values)
+    return UsernamePassword.of(**values)

@@ -1,0 +1,252 @@
+"""OpenBao and HashiCorp Vault: any path that answers with a credential.
+
+::
+
+    [issuers.bao]
+    kind = "openbao"                 # or "vault": the two speak the same here
+    address = "https://bao.example.org:8200"
+    identity = "job"
+
+    [scopes.mlflow]
+    issuer = "bao"
+    path = "identity/oidc/token/mlflow"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+from ..credentials import Credentials
+from ..errors import AccessRefused, IdentityError, IssuerError, LeaseExpired
+from ..grant import Ending, Fate, Grant, Outcome, Terms
+from ..issuer import Context, Limits
+from ..keys import Key
+from ..scope import Scope
+from ._bao_answers import credentials_of, is_identity_token, is_static
+from ._bao_client import BaoClient
+from ._bao_errors import path_error, renewal_error
+from ._bao_login import BaoLogin
+from ._http import Answer
+
+#: A JWT's instants are whole seconds (RFC 7519 §2, NumericDate), so up to one second of
+#: the stated TTL has already passed when it is signed.
+JWT_ROUNDING = 1.0
+
+
+class OpenBao:
+    """Reads paths as leases: dynamic secrets, KV version 2, identity tokens."""
+
+    KEYS: ClassVar[Mapping[str, Key]] = {
+        "address": Key("url", required=True, description="where the server listens"),
+        "identity": Key(
+            "identity", required=True, description="which identity to log in with"
+        ),
+        "namespace": Key("string", description="the namespace, if it has any"),
+        "ca_file": Key("file", description="authorities to trust, as PEM"),
+    }
+    SCOPE_KEYS: ClassVar[Mapping[str, Key]] = {
+        "path": Key(
+            "string",
+            required=True,
+            description="what to read, below /v1/, such as database/creds/reader",
+            pattern=r"[^/\s][^\s?#]*",
+        ),
+        "credentials": Key(
+            "string",
+            choices=("aws", "bearer", "username-password"),
+            description="which shape the answer has; guessed from it if absent",
+        ),
+        "fields": Key(
+            "table",
+            description="credential field = key in the secret, where they differ",
+        ),
+        "parameters": Key(
+            "table", description="sent as JSON: the path is then written, not read"
+        ),
+    }
+    VERBS: ClassVar[frozenset[str]] = frozenset({"use", "read", "write"})
+
+    def __init__(self, name: str, values: Mapping[str, Any], context: Context) -> None:
+        self._name = name
+        self._clock = context.clock
+        self._client = BaoClient(name, values, context.clock)
+        identity = context.identity(values["identity"])
+        self._login = context.login(
+            name, BaoLogin(self._client, identity, context.clock)
+        )
+
+    def limits(self, scope: Scope) -> Limits:
+        """Leases renew and revoke; a signed JWT and a stored value do neither."""
+        path = scope.options["path"]
+        if is_identity_token(path):
+            return Limits(False, False, "a signed JWT ends at its TTL, never before")
+        if is_static(path):
+            return Limits(
+                False, False, "a stored value lives until its owner rotates it"
+            )
+        return Limits(True, True, "renewed up to its max TTL, revoked at exit")
+
+    def connection(self, scope: Scope) -> Mapping[str, str]:
+        """Nothing: where a bearer may go is in the scope's access."""
+        return {}
+
+    def issue(self, scope: Scope, timeout: float) -> Grant:
+        """Read the scope's path.
+
+        Raises:
+            AccessRefused: the policy, the path or the role does not allow it.
+            IssuerUnavailable: not now; also when the engine's own back end is down.
+        """
+        path = scope.options["path"]
+        parameters = scope.options.get("parameters")
+        answer, login = self._authorised(
+            "GET" if parameters is None else "POST", path, timeout, parameters
+        )
+        if answer.status != 200:
+            raise path_error(answer, self._client.where, path)
+        reply = self._client.decode(answer)
+        credentials = credentials_of(scope, reply, self._client.where)
+        return Grant(self._terms(scope, reply, answer, login), credentials)
+
+    def renew(self, scope: Scope, grant: Grant, timeout: float) -> Terms:
+        """Later terms for a dynamic secret's lease."""
+        terms = grant.terms
+        payload = {"lease_id": terms.lease_id, "increment": int(scope.ttl)}
+        answer, _ = self._authorised("POST", "sys/leases/renew", timeout, payload)
+        if answer.status != 200:
+            raise renewal_error(answer, self._client.where, terms.lease_id)
+        reply = self._client.decode(answer)
+        lifetime = float(reply["lease_duration"])
+        return replace(
+            terms,
+            issued_at=self._clock.wall(),
+            lifetime=lifetime,
+            deadline=answer.sent_at + lifetime,
+            renewable=bool(reply.get("renewable")),
+        )
+
+    def retire(self, grant: Grant) -> Ending:
+        """The lease's id is enough."""
+        return Ending(grant.terms)
+
+    def end(self, ending: Ending, timeout: float) -> Outcome:
+        """Revoke a dynamic secret; say why of what cannot be revoked."""
+        terms = ending.terms
+        if terms.lease_id.startswith("kv:"):
+            return Outcome(
+                Fate.STATIC, "a stored value lives until its owner rotates it"
+            )
+        if terms.lease_id.startswith("jwt:"):
+            return Outcome(Fate.ENDS_AT_TTL, "a signed JWT cannot be revoked")
+        payload = {"lease_id": terms.lease_id, "sync": True}
+        answer, _ = self._authorised("POST", "sys/leases/revoke", timeout, payload)
+        if answer.status in {200, 204}:
+            return Outcome(Fate.REVOKED)
+        if answer.status == 403:
+            return Outcome(
+                Fate.ENDS_AT_TTL,
+                "the policy does not allow sys/leases/revoke; it also ends with the "
+                "process's own token",
+            )
+        raise renewal_error(answer, self._client.where, terms.lease_id)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._client.close()
+
+    def _authorised(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        payload: Mapping[str, Any] | None,
+    ) -> tuple[Answer, Grant]:
+        """One request with the login's token; once more if the token turns out dead."""
+        answer, login = self._once(method, path, timeout, payload)
+        if answer.status == 403 and not self._alive(login, timeout):
+            # 403 means a dead token as well as a policy that says no: only the first
+            # is cured by a new login, and asking the token itself tells them apart.
+            self._login.invalidate(login.terms.generation)
+            answer, login = self._once(method, path, timeout, payload)
+        return answer, login
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        timeout: float,
+        payload: Mapping[str, Any] | None,
+    ) -> tuple[Answer, Grant]:
+        login = self._logged_in()
+        token = partial(login.credentials.reveal, "token")
+        answer = self._client.call(
+            method, path, timeout=timeout, token=token, payload=payload
+        )
+        return answer, login
+
+    def _logged_in(self) -> Grant:
+        try:
+            return self._login.snapshot()
+        except LeaseExpired as expired:
+            # Why there is no login any more is what the lease needs to know: whether
+            # another try helps, and what to do about it.
+            if isinstance(expired.__cause__, (IssuerError, IdentityError)):
+                raise expired.__cause__ from None
+            raise
+
+    def _alive(self, login: Grant, timeout: float) -> bool:
+        answer = self._client.call(
+            "GET",
+            "auth/token/lookup-self",
+            timeout=timeout,
+            token=partial(login.credentials.reveal, "token"),
+        )
+        return answer.status != 403
+
+    def _terms(
+        self, scope: Scope, reply: Mapping[str, Any], answer: Answer, login: Grant
+    ) -> Terms:
+        terms = Terms(
+            scope=scope.name,
+            lease_id=str(reply.get("lease_id") or ""),
+            issued_at=self._clock.wall(),
+            lifetime=float(reply.get("lease_duration") or 0),
+            deadline=0.0,
+        )
+        if terms.lease_id:
+            # Dies with the login's token, whatever its own duration says.
+            terms = replace(
+                terms,
+                renewable=bool(reply.get("renewable")),
+                parent=login.terms.lease_id,
+            )
+        elif is_identity_token(scope.options["path"]):
+            lifetime = float(reply["data"]["ttl"]) - JWT_ROUNDING
+            terms = replace(
+                terms, lease_id=f"jwt:{reply['request_id']}", lifetime=lifetime
+            )
+        else:
+            # Stored, not leased: read again after the scope's own ttl, to see rotation.
+            terms = replace(
+                terms, lease_id=f"kv:{scope.options['path']}", lifetime=scope.ttl
+            )
+        self._check(scope, terms)
+        return replace(terms, deadline=answer.sent_at + terms.lifetime)
+
+    def _check(self, scope: Scope, terms: Terms) -> None:
+        if terms.lifetime <= 0:
+            raise IssuerError(
+                f"{self._client.where} granted {scope.name} for "
+                f"{terms.lifetime:g} s, which is dead on arrival",
+                remedy="raise the ttl of the role behind the scope's path to 2 s or more",
+            )
+        if terms.lifetime > scope.max_ttl:
+            raise AccessRefused(
+                f"{self._client.where} granted {scope.name} for {terms.lifetime:g} s, "
+                f"but its max_ttl is {scope.max_ttl:g} s",
+                remedy="shorten the ttl of the role behind the scope's path, or raise "
+                "max_ttl with the scope's owner",
+            )

@@ -1,0 +1,212 @@
+"""Any S3-compatible STS: sessions by web identity, narrowed to the scope's access.
+
+::
+
+    [issuers.store]
+    kind = "sts"
+    address = "https://sts.example.org"
+    endpoint = "https://s3.example.org"
+    web_identity = "bao:identity/oidc/token/s3"
+    revoker = "store"
+
+    [scopes.train-data]
+    issuer = "store"
+    role = "arn:aws:iam::123456789012:role/data-reader"
+    access = ["read s3://datasets/digits/*"]
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+
+from ..errors import AccessRefused, ClockSkew, IssuerError
+from ..grant import Ending, Fate, Grant, Outcome, Terms
+from ..issuer import Context, Limits
+from ..keys import Key
+from ..policy import session_policy
+from ..scope import Scope
+from ._http import Answer, HTTPClient
+from ._revoker import PROOF_LIFETIME, Revoker
+from ._sts_answers import expiration, parse, refusal, session_credentials
+
+#: The shortest DurationSeconds that AWS accepts (STS API Reference,
+#: "AssumeRoleWithWebIdentity"); for less, the store's own default decides.
+SHORTEST_DURATION = 900
+#: The longest RoleSessionName (same page: 2 to 64 characters of [\w+=,.@-]).
+SESSION_NAME_LENGTH = 64
+#: Seconds of clock error past which signatures are refused (15 min on AWS); half of it,
+#: so that the job hears of it before the store does.
+MAX_SKEW = 450.0
+
+
+class STS:
+    """Trades the process's JWT for a session that can do what the scope says."""
+
+    KEYS: ClassVar[Mapping[str, Key]] = {
+        "address": Key("url", required=True, description="the STS endpoint"),
+        "endpoint": Key("url", description="the S3 endpoint, if it is another"),
+        "region": Key("string", description="the region to sign for; else us-east-1"),
+        "web_identity": Key(
+            "issuer-path",
+            required=True,
+            description="where the JWT comes from: ISSUER:PATH",
+        ),
+        "revoker": Key("revoker", description="which revoker ends sessions early"),
+        "ca_file": Key("file", description="authorities to trust, as PEM"),
+    }
+    SCOPE_KEYS: ClassVar[Mapping[str, Key]] = {
+        "role": Key(
+            "string", required=True, description="the ARN of the role to assume"
+        ),
+    }
+    VERBS: ClassVar[frozenset[str]] = frozenset({"read", "write"})
+
+    def __init__(self, name: str, values: Mapping[str, Any], context: Context) -> None:
+        self._where = f"issuer {name}"
+        self._clock = context.clock
+        self._region: str = values.get("region", "us-east-1")
+        self._endpoint: str = values.get("endpoint", values["address"])
+        self._ca_file = values.get("ca_file")
+        self._http = HTTPClient(
+            self._where, values["address"], context.clock, self._ca_file
+        )
+        issuer, _, self._jwt_path = values["web_identity"].partition(":")
+        self._jwt_issuer = context.issuer(issuer)
+        self._revoker: Revoker | None = None
+        if "revoker" in values:
+            self._revoker = Revoker(
+                values["revoker"],
+                context.revoker(values["revoker"]),
+                values["address"],
+                self._region,
+                context.clock,
+            )
+
+    def limits(self, scope: Scope) -> Limits:
+        """A session cannot be renewed, only replaced; ended early by a revoker alone."""
+        if self._revoker is None:
+            return Limits(
+                False, False, "an STS session ends at its TTL: no revoker is named"
+            )
+        return Limits(False, True, "an STS session is ended by the platform's revoker")
+
+    def connection(self, scope: Scope) -> Mapping[str, str]:
+        """Where the store is and how to sign for it."""
+        settings = {"endpoint_url": self._endpoint, "region_name": self._region}
+        if self._ca_file is not None:
+            settings["ca_file"] = str(self._ca_file)
+        return settings
+
+    def issue(self, scope: Scope, timeout: float) -> Grant:
+        """Assume the scope's role, with a session policy made from its access.
+
+        Raises:
+            AccessRefused: the role, its trust policy or the session policy forbids it.
+            IdentityExpired: the JWT was dead when it arrived.
+            ClockSkew: requests signed by this machine's clock would be refused.
+        """
+        # The unique name is what a revoker denies and what the store's log shows.
+        session = f"{scope.name[:31]}-{uuid.uuid4().hex}"[:SESSION_NAME_LENGTH]
+        answer = self._assume(scope, session, timeout)
+        if answer.status != 200:
+            raise refusal(answer, self._where, scope.options["role"])
+        self._check_clock(answer)
+        leaves = parse(answer, self._where)
+        credentials = session_credentials(leaves, self._where)
+        return Grant(self._terms(scope, session, leaves, answer), credentials)
+
+    def renew(self, scope: Scope, grant: Grant, timeout: float) -> Terms:
+        """Not possible: an STS session has one end, set at its start."""
+        raise IssuerError(f"{self._where} cannot renew a session, only replace it")
+
+    def retire(self, grant: Grant) -> Ending:
+        """Sign the proof of possession while the key is still here."""
+        if self._revoker is None:
+            return Ending(grant.terms)
+        until = self._clock.monotonic() + PROOF_LIFETIME
+        return Ending(grant.terms, self._revoker.proof(grant), until)
+
+    def end(self, ending: Ending, timeout: float) -> Outcome:
+        """Have the revoker deny the session, where there is one."""
+        if self._revoker is None or ending.proof is None:
+            return Outcome(Fate.ENDS_AT_TTL, "no revoker is named for this store")
+        if self._clock.monotonic() >= (ending.proof_deadline or 0.0):
+            return Outcome(
+                Fate.ENDS_AT_TTL,
+                "it was replaced over 15 minutes ago, when its proof was signed",
+            )
+        return self._revoker.end(ending.proof, timeout)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+        if self._revoker is not None:
+            self._revoker.close()
+
+    def _assume(self, scope: Scope, session: str, timeout: float) -> Answer:
+        jwt_scope = replace(
+            scope, options={"path": self._jwt_path, "credentials": "bearer"}
+        )
+        jwt = self._jwt_issuer.issue(jwt_scope, timeout).credentials
+        form = {
+            "Action": "AssumeRoleWithWebIdentity",
+            "Version": "2011-06-15",
+            "RoleArn": scope.options["role"],
+            "RoleSessionName": session,
+            "Policy": session_policy(scope.access),
+        }
+        if scope.ttl >= SHORTEST_DURATION:
+            form["DurationSeconds"] = str(int(scope.ttl))
+        try:
+            body = urlencode({**form, "WebIdentityToken": jwt.reveal("token")}).encode()
+        finally:
+            jwt.close()
+        return self._http.call(
+            "POST",
+            "/",
+            timeout=timeout,
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+            body=body,
+        )
+
+    def _terms(
+        self, scope: Scope, session: str, leaves: dict[str, str], answer: Answer
+    ) -> Terms:
+        # Both instants are the server's, so that our own clock cannot lengthen the life;
+        # Date counts whole seconds, hence one second less.
+        now = answer.date + 1.0 if answer.date is not None else self._clock.wall()
+        lifetime = expiration(leaves, self._where) - now
+        if lifetime > scope.max_ttl:
+            raise AccessRefused(
+                f"{self._where} granted {scope.name} for {lifetime:.0f} s, but its "
+                f"max_ttl is {scope.max_ttl:g} s",
+                remedy="lower the session duration at the store, or raise max_ttl with "
+                "the scope's owner",
+            )
+        if lifetime <= 0:
+            raise IssuerError(
+                f"{self._where} granted {scope.name} for {lifetime:.0f} s, which is dead "
+                "on arrival",
+                remedy="raise the session duration at the store to 2 s or more",
+            )
+        return Terms(
+            scope=scope.name,
+            lease_id=session,
+            issued_at=self._clock.wall(),
+            lifetime=lifetime,
+            deadline=answer.sent_at + lifetime,
+        )
+
+    def _check_clock(self, answer: Answer) -> None:
+        if answer.skew is not None and abs(answer.skew) > MAX_SKEW:
+            direction = "ahead of" if answer.skew > 0 else "behind"
+            raise ClockSkew(
+                f"this machine's clock is {abs(answer.skew):.0f} s {direction} that of "
+                f"{self._where}: the store would refuse every signature",
+                remedy="synchronise the clock (timedatectl set-ntp true, or chronyc "
+                "makestep)",
+            )

@@ -1,0 +1,241 @@
+"""The one HTTP client: what it refuses, how long it waits, what it never says."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from mlsecrets.errors import BadAnswer, IssuerUnavailable, UntrustedIssuer
+from mlsecrets.issuers._http import MAX_ANSWER_BYTES, Answer, HTTPClient
+from mlsecrets.testing import FakeClock
+
+SECRET = "s.this-must-never-be-shown"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers by path."""
+
+    release = threading.Event()
+
+    def do_GET(self) -> None:  # noqa: N802  http.server's name
+        if self.path == "/redirect":
+            self.send_response(307)
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            self.end_headers()
+        elif self.path == "/huge":
+            self.send_response(200)
+            self.end_headers()
+            try:
+                for _ in range(MAX_ANSWER_BYTES // 65536 + 2):
+                    self.wfile.write(bytes(65536))
+            except OSError:
+                return  # the client hung up, as it should
+        elif self.path == "/silent":
+            Handler.release.wait(10)
+        elif self.path == "/torn":
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"short")
+        else:
+            body = str(self.headers.get("Authorization")).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    def log_message(self, *args: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=httpd.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{httpd.server_address[1]}"
+    Handler.release.set()
+    httpd.shutdown()
+    httpd.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def client(server: str) -> Iterator[HTTPClient]:
+    made = HTTPClient("issuer test", server, FakeClock(wall=None))
+    yield made
+    made.close()
+
+
+def test_a_redirect_is_not_followed(client: HTTPClient) -> None:
+    """The token would be sent to wherever it points."""
+    with pytest.raises(BadAnswer, match="redirect"):
+        client.call("GET", "/redirect", timeout=5)
+
+
+def test_an_answer_without_end_is_cut_off(client: HTTPClient) -> None:
+    """A wrong address must not fill the memory of a trainer."""
+    with pytest.raises(BadAnswer, match="more than"):
+        client.call("GET", "/huge", timeout=5)
+
+
+def test_a_silent_server_is_given_up_in_time(client: HTTPClient) -> None:
+    """No call hangs."""
+    with pytest.raises(IssuerUnavailable, match="in time"):
+        client.call("GET", "/silent", timeout=0.3)
+
+
+def test_a_torn_answer_is_worth_another_try(client: HTTPClient) -> None:
+    """It is no answer."""
+    with pytest.raises(IssuerUnavailable, match="broke"):
+        client.call("GET", "/torn", timeout=5)
+
+
+def test_nothing_listens(client: HTTPClient) -> None:
+    """The message names the address, the remedy what to look at."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        nowhere = HTTPClient("issuer bao", address, FakeClock())
+        with pytest.raises(IssuerUnavailable, match=address) as caught:
+            nowhere.call("GET", "/", timeout=2, headers={"X-Vault-Token": SECRET})
+        nowhere.close()
+    assert "no connection" in str(caught.value)
+    assert SECRET not in caught.value.diagnostics()
+
+
+def test_credentials_of_the_environment_are_not_sent(
+    client: HTTPClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """requests would take an Authorization from ~/.netrc, over the one we set."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login someone password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert client.call("GET", "/", timeout=5).body == b"None"
+
+
+def test_the_servers_clock_is_measured(client: HTTPClient) -> None:
+    """From its Date header, to a second."""
+    answer = client.call("GET", "/", timeout=5)
+    assert answer.skew is not None
+    assert abs(answer.skew) < 5
+
+
+def test_an_answer_does_not_print_its_body() -> None:
+    """It may hold a secret."""
+    assert SECRET not in repr(Answer(200, {}, SECRET.encode(), 0.0, None, None))
+
+
+# -- TLS -----------------------------------------------------------------------------
+
+
+def certificate(folder: Path, days: int, host: str = "127.0.0.1") -> Path:
+    """A self-signed certificate and its key in one PEM file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=10))
+        .not_valid_after(now + datetime.timedelta(days=days))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]),
+            critical=False,
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / f"cert{days}-{host}.pem"
+    path.write_bytes(
+        built.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return path
+
+
+class TLSServer:
+    """A server with one certificate."""
+
+    def __init__(self, pem: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem)
+        self.httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.httpd.socket = context.wrap_socket(self.httpd.socket, server_side=True)
+        self.httpd.handle_error = lambda *_: None  # type: ignore[method-assign]
+        self.address = f"https://127.0.0.1:{self.httpd.server_address[1]}"
+        self.thread = threading.Thread(target=self.httpd.serve_forever, daemon=True)
+
+    def __enter__(self) -> TLSServer:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.httpd.shutdown()
+        self.httpd.server_close()
+        self.thread.join()
+
+
+def call(address: str, ca_file: Path | None) -> Answer:
+    client = HTTPClient("issuer bao", address, FakeClock(), ca_file)
+    try:
+        return client.call("GET", "/", timeout=5)
+    finally:
+        client.close()
+
+
+def test_a_certificate_of_the_named_authority_is_trusted(tmp_path: Path) -> None:
+    """ca_file replaces the system's authorities."""
+    pem = certificate(tmp_path, 10)
+    with TLSServer(pem) as server:
+        assert call(server.address, pem).status == 200
+
+
+def test_an_unknown_authority_is_refused(tmp_path: Path) -> None:
+    """And the remedy is not to switch verification off."""
+    with TLSServer(certificate(tmp_path, 10)) as server:
+        with pytest.raises(UntrustedIssuer, match="self-signed") as caught:
+            call(server.address, None)
+    assert "ca_file" in (caught.value.remedy or "")
+
+
+def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
+    """By name, so that somebody renews it."""
+    pem = certificate(tmp_path, -1)
+    with TLSServer(pem) as server:
+        with pytest.raises(UntrustedIssuer, match="expired"):
+            call(server.address, pem)
+
+
+def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
+    """The address is part of what is verified."""
+    pem = certificate(tmp_path, 10, host="127.0.0.2")
+    with TLSServer(pem) as server:
+        with pytest.raises(UntrustedIssuer, match="mismatch"):
+            call(server.address, pem)
+
+
+def test_plain_http_where_tls_was_expected(server: str) -> None:
+    """A downgrade is refused."""
+    with pytest.raises(UntrustedIssuer):
+        call(server.replace("http:", "https:"), None)
