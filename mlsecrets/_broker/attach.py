@@ -1,0 +1,192 @@
+"""The worker's side: leases of another process, read through its socket and cached."""
+
+from __future__ import annotations
+
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .. import errors
+from ..clock import SYSTEM_CLOCK, Clock
+from ..credentials import rebuild
+from ..errors import LeaseExpired, MLSecretsError, OwnerGone
+from ..grant import Grant, Terms
+from ..memory import SecretBuffer
+from ..view import ScopeView
+from . import _wire
+from ._socket import connect
+
+#: Seconds to wait for an owner, which may itself be waiting for an issuer.
+PATIENCE = 15.0
+#: Seconds after the owner's due renewal at which a worker asks: it is then done.
+AFTER_RENEWAL = 0.1
+#: Seconds between questions while the owner's renewal is late.
+POLL = 0.5
+
+
+class Attachment:
+    """The owner's socket, seen from one worker process."""
+
+    def __init__(self, path: Path, clock: Clock = SYSTEM_CLOCK) -> None:
+        self._path = path
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._grants: dict[str, AttachedGrant] = {}
+        self._views: tuple[ScopeView, ...] | None = None
+
+    def source(self, scope: str) -> AttachedGrant:
+        """The lease of a scope; nothing is asked before the first snapshot."""
+        with self._lock:
+            if scope not in self._grants:
+                self._grants[scope] = AttachedGrant(self._path, scope, self._clock)
+            return self._grants[scope]
+
+    def views(self, *, fresh: bool = False) -> tuple[ScopeView, ...]:
+        """The public faces of the leases that the owner holds.
+
+        Args:
+            fresh: ask again, although they are known: a new lease may be open.
+        """
+        if self._views is None or fresh:
+            head, _ = _ask(self._path, {"ask": "views"})
+            self._views = tuple(ScopeView.from_json(view) for view in head["views"])
+        return self._views
+
+
+@dataclass(frozen=True)
+class _Cached:
+    grant: Grant
+    ask_at: float
+
+
+class AttachedGrant:
+    """One lease of the owner's: the same two methods as the owner's own."""
+
+    def __init__(self, path: Path, scope: str, clock: Clock) -> None:
+        self._path = path
+        self._scope = scope
+        self._clock = clock
+        self._turn = threading.Lock()
+        self._cached: _Cached | None = None
+
+    def snapshot(self) -> Grant:
+        """The whole grant of one generation; asks the owner when a newer one is due.
+
+        Raises:
+            OwnerGone: nothing valid is at hand and the owner does not answer.
+            LeaseExpired: nothing valid is at hand and the owner has nothing either.
+        """
+        cached, now = self._cached, self._clock.monotonic()
+        valid = cached is not None and now < cached.grant.terms.deadline
+        if cached is not None and valid and now < cached.ask_at:
+            return cached.grant
+        # With a valid grant at hand, one thread asks and the others go on.
+        if not self._turn.acquire(blocking=not valid):
+            assert cached is not None  # noqa: S101  (valid implies it)
+            return cached.grant
+        try:
+            return self._refresh()
+        finally:
+            self._turn.release()
+
+    def peek(self) -> Grant | None:
+        """The grant if it is at hand, None if `snapshot` would have to ask."""
+        cached, now = self._cached, self._clock.monotonic()
+        if cached is None or now >= min(cached.ask_at, cached.grant.terms.deadline):
+            return None
+        return cached.grant
+
+    def invalidate(self, generation: int) -> None:
+        """Have the owner replace credentials that a server refused."""
+        with self._turn:
+            cached = self._cached
+            if cached is not None and cached.grant.terms.generation != generation:
+                return
+            request = {
+                "ask": "reject",
+                "scope": self._scope,
+                "generation": generation,
+            }
+            _ask(self._path, request)
+            self._cached = None
+
+    def _refresh(self) -> Grant:
+        if (at_hand := self.peek()) is not None:
+            return at_hand
+        cached, now = self._cached, self._clock.monotonic()
+        try:
+            self._cached = self._fetch(now)
+        except MLSecretsError:
+            if cached is None or now >= cached.grant.terms.deadline:
+                raise
+            self._cached = _Cached(cached.grant, now + POLL)
+        return self._cached.grant
+
+    def _fetch(self, now: float) -> _Cached:
+        head, buffer = _ask(self._path, {"ask": "grant", "scope": self._scope})
+        assert buffer is not None  # noqa: S101  (a grant always carries one)
+        terms = Terms(
+            scope=self._scope,
+            lease_id=head["lease_id"],
+            issued_at=head["issued_at"],
+            lifetime=head["lifetime"],
+            # Counted from before the question: never later than the owner's own.
+            deadline=now + head["remaining"],
+            generation=head["generation"],
+        )
+        if terms.deadline <= self._clock.monotonic():
+            raise LeaseExpired(f"lease {self._scope} expired on its way to this worker")
+        grant = Grant(terms, rebuild(head["kind"], buffer, head["public"]))
+        pause = head["ask_in"] + AFTER_RENEWAL if head["ask_in"] > 0 else POLL
+        return _Cached(grant, now + pause)
+
+
+def _ask(
+    path: Path, request: dict[str, Any]
+) -> tuple[dict[str, Any], SecretBuffer | None]:
+    try:
+        with connect(path, PATIENCE) as connection:
+            _wire.send(connection, request)
+            head = _wire.receive(connection)
+            slots = head.get("slots")
+            secret = _wire.receive_secret(connection, slots) if slots else None
+    except OSError as error:
+        raise OwnerGone(
+            f"the process that owns the leases broke off at {path} "
+            f"({error.strerror or type(error).__name__})"
+        ) from None
+    if "error" in head:
+        raise _their_error(head)
+    return head, secret
+
+
+def _their_error(head: dict[str, Any]) -> MLSecretsError:
+    kind = getattr(errors, str(head["error"]), OwnerGone)
+    if not (isinstance(kind, type) and issubclass(kind, MLSecretsError)):
+        kind = OwnerGone
+    return kind(str(head.get("message")), remedy=head.get("remedy"))
+
+
+_attachments: dict[Path, Attachment] = {}
+_attachments_lock = threading.Lock()
+
+
+def attachment(path: Path) -> Attachment:
+    """This process's one attachment to a socket."""
+    with _attachments_lock:
+        if path not in _attachments:
+            _attachments[path] = Attachment(path)
+        return _attachments[path]
+
+
+def _forget() -> None:
+    # In a forked child the cached secrets are zeros and the locks may be held.
+    global _attachments_lock  # noqa: PLW0603
+    _attachments_lock = threading.Lock()
+    _attachments.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

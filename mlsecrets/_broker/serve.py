@@ -1,0 +1,165 @@
+"""The owner's side: answers this user's own processes from what it holds."""
+
+from __future__ import annotations
+
+import os
+import socket
+import socketserver
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+from ..clock import Clock
+from ..errors import MLSecretsError
+from ..events import Event, Recorder
+from ..grant import Grant
+from ..view import ScopeView
+from . import _wire
+from ._socket import make_path, peer, remove, same_user
+
+#: Seconds that a worker may take over its request: it has it ready when it connects.
+REQUEST_TIMEOUT = 5.0
+
+
+class Held(Protocol):
+    """A live lease, as far as the broker needs it."""
+
+    def snapshot(self) -> Grant:
+        """The grant as it is now."""
+
+    def invalidate(self, generation: int) -> None:
+        """Replace credentials that a server refused."""
+
+    def next_renewal(self) -> float:
+        """The monotonic second at which the next renewal is due."""
+
+
+class Holder(Protocol):
+    """Who holds the leases: the session."""
+
+    def held(self, scope: str) -> Held:
+        """The live lease of a scope; raises `NotLeased` if there is none."""
+
+    def views(self) -> tuple[ScopeView, ...]:
+        """The public faces of all leases that are open."""
+
+
+class Broker:
+    """Serves leases to the processes that this one starts.
+
+    It owns the socket and the thread that accepts on it; each request is answered on a
+    thread of its own, since one that finds an expired lease waits for the issuer.
+    """
+
+    def __init__(self, holder: Holder, clock: Clock, recorder: Recorder) -> None:
+        self.path: Path = make_path()
+        self._holder = holder
+        self._clock = clock
+        self._recorder = recorder
+        self._seen: set[tuple[int, str]] = set()
+        try:
+            self._server = _Server(str(self.path), self)
+        except OSError:
+            remove(self.path)
+            raise
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.1},
+            name="mlsecrets-broker",
+            daemon=True,
+        )
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering, and take the socket away."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+        remove(self.path)
+
+    def forget(self) -> None:
+        """In a forked child: close our copy of the socket; the path is the owner's."""
+        self._server.socket.close()
+
+    def answer(self, connection: socket.socket) -> None:
+        """Answer one request."""
+        if not same_user(connection):
+            return
+        request = _wire.receive(connection)
+        try:
+            self._serve(connection, request)
+        except MLSecretsError as error:
+            head = {
+                "error": type(error).__name__,
+                "message": error.message,
+                "remedy": error.remedy,
+            }
+            _wire.send(connection, head)
+
+    def _serve(self, connection: socket.socket, request: dict[str, Any]) -> None:
+        ask = request.get("ask")
+        if ask == "views":
+            views = [view.to_json() for view in self._holder.views()]
+            _wire.send(connection, {"views": views})
+            return
+        scope = str(request.get("scope"))
+        held = self._holder.held(scope)
+        if ask == "reject":
+            held.invalidate(int(request.get("generation", 0)))
+            _wire.send(connection, {"done": True})
+        elif ask == "grant":
+            self._note(peer(connection)[0], scope)
+            self._send_grant(connection, held)
+        else:
+            _wire.send(connection, {"error": "OwnerGone", "message": "unknown request"})
+
+    def _send_grant(self, connection: socket.socket, held: Held) -> None:
+        grant = held.snapshot()
+        now = self._clock.monotonic()
+        terms, credentials = grant.terms, grant.credentials
+        with credentials.buffer.reading() as view:
+            head = {
+                "kind": credentials.KIND,
+                "public": credentials.public,
+                "slots": [length for _, length in credentials.buffer.slots],
+                # Seconds from now, not instants: each process has its own clock object.
+                "remaining": terms.remaining(now),
+                "ask_in": max(held.next_renewal() - now, 0.0),
+                "lease_id": terms.lease_id,
+                "issued_at": terms.issued_at,
+                "lifetime": terms.lifetime,
+                "generation": terms.generation,
+            }
+            _wire.send(connection, head)
+            connection.sendall(view)
+
+    def _note(self, pid: int, scope: str) -> None:
+        if (pid, scope) not in self._seen:
+            self._seen.add((pid, scope))
+            detail = {"worker": pid}
+            self._recorder.record(
+                Event("attached", scope, self._clock.wall(), os.getpid(), detail)
+            )
+
+
+class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, path: str, broker: Broker) -> None:
+        self._broker = broker
+        super().__init__(path, _Handler)
+        os.chmod(path, 0o600)
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        request.settimeout(REQUEST_TIMEOUT)
+        self._broker.answer(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A worker that was killed in the middle of a request is no news, and the default
+        # prints a traceback to the trainer's terminal.
+        return
+
+
+class _Handler(socketserver.BaseRequestHandler):
+    """Unused: `finish_request` answers directly."""

@@ -1,0 +1,137 @@
+"""This process's one session, and how it was configured."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ._session import Session
+from .clock import SYSTEM_CLOCK, Clock
+from .errors import LeaseError
+from .events import Journal
+from .manifest import find, load
+
+#: Where events are written, if `configure` does not say.
+JOURNAL_VARIABLE = "MLSECRETS_JOURNAL"
+
+
+@dataclass(frozen=True)
+class _Settings:
+    manifest: Path | None = None
+    journal: Path | None = None
+    scan_on_exit: bool = False
+    exit_on_sigterm: bool = False
+    clock: Clock = SYSTEM_CLOCK
+
+
+_lock = threading.Lock()
+_settings = _Settings()
+_session: Session | None = None
+
+
+def configure(
+    manifest: str | os.PathLike[str] | None = None,
+    *,
+    journal: str | os.PathLike[str] | None = None,
+    scan_on_exit: bool = False,
+    on_sigterm: Literal["exit"] | None = None,
+    clock: Clock = SYSTEM_CLOCK,
+) -> None:
+    """Say how this process leases; every call replaces all of it.
+
+    Args:
+        manifest: the path of ``mlsecrets.toml``. If absent, the file is looked for at
+            each first lease: 1. ``MLSECRETS_CONFIG``, 2. upwards from the working
+            directory.
+        journal: append events to this file as JSON lines; else the file that
+            ``MLSECRETS_JOURNAL`` names; else they are kept in memory only.
+        scan_on_exit: search this process's memory for copies of the secrets when a
+            lease ends, and put the count in the report. Costs about a second per
+            gigabyte.
+        on_sigterm: ``"exit"`` turns SIGTERM into `SystemExit` while a lease is open, so
+            that blocks are left and credentials revoked. Only where nobody handles
+            SIGTERM yet: Lightning and most servers do.
+        clock: for tests.
+
+    Raises:
+        ManifestError: the manifest given cannot be used.
+        LeaseError: a lease is open; its terms cannot change under it.
+    """
+    global _settings, _session  # noqa: PLW0603  this module is where the process keeps it
+    path = None if manifest is None else Path(manifest).absolute()
+    if path is not None:
+        load(path)
+    with _lock:
+        if _session is not None and _session.views():
+            raise LeaseError(
+                "configure() was called while a lease is open",
+                remedy="configure before the first lease, or after the last has ended",
+            )
+        if _session is not None:
+            _session.journal.close()
+        _session = None
+        _settings = _Settings(
+            path,
+            None if journal is None else Path(journal).absolute(),
+            scan_on_exit,
+            on_sigterm == "exit",
+            clock,
+        )
+
+
+def session() -> Session:
+    """The session to lease from; the manifest is read anew while nothing is leased.
+
+    Raises:
+        ManifestNotFound, ManifestError: there is no usable manifest.
+    """
+    global _session  # noqa: PLW0603
+    with _lock:
+        if _session is not None and _session.busy:
+            return _session
+        manifest = load(find(_settings.manifest, os.environ, Path.cwd()))
+        if _session is None:
+            path = _settings.journal or os.environ.get(JOURNAL_VARIABLE)
+            journal = Journal(Path(path) if path else None)
+        else:
+            if _session.manifest.digest == manifest.digest:
+                return _session
+            journal = _session.journal
+        _session = Session(
+            manifest,
+            clock=_settings.clock,
+            journal=journal,
+            scan_on_exit=_settings.scan_on_exit,
+            exit_on_sigterm=_settings.exit_on_sigterm,
+        )
+        return _session
+
+
+def current() -> Session | None:
+    """The session, if this process has one."""
+    return _session
+
+
+def _close() -> None:
+    held = _session
+    if held is not None:
+        held.close()
+        held.journal.close()
+
+
+def _forget() -> None:
+    # A forked child owns no lease: it reads its parent's through the socket.
+    global _lock, _session  # noqa: PLW0603
+    _lock = threading.Lock()
+    if _session is not None:
+        _session.forget()
+    _session = None
+
+
+atexit.register(_close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

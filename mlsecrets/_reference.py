@@ -1,0 +1,102 @@
+"""The handle that crosses process boundaries: names a lease, holds no secret."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ._broker._socket import ENVIRONMENT
+from ._broker.attach import Attachment, attachment
+from ._current import current
+from .errors import LeaseClosed, NotLeased
+from .issuer import Source
+from .view import ScopeView
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Where to read a lease, from any process of the job.
+
+    It pickles, hashes and prints the same everywhere: libraries use that for caching.
+
+    Attributes:
+        scope: the lease's scope.
+        socket: where its owner listens; None to look in the environment.
+        owner: the owner's process id.
+    """
+
+    scope: str
+    socket: str | None = field(default=None, repr=False, compare=False)
+    owner: int | None = field(default=None, repr=False, compare=False)
+
+    def source(self) -> Source:
+        """Where this process reads the lease: its own, or its owner's socket.
+
+        Raises:
+            LeaseClosed: this process owned it, and its block has ended.
+            NotLeased: no owner is known.
+        """
+        session = current()
+        if session is not None and session.holds(self.scope):
+            return session.held(self.scope)
+        if self.owner == os.getpid():
+            raise LeaseClosed(
+                f"lease {self.scope} has ended: its block was left",
+                remedy="keep the work that needs it inside the with block",
+            )
+        path = owner_socket() or (Path(self.socket) if self.socket else None)
+        if path is None:
+            raise NotLeased(
+                f"no lease of {self.scope} is open, here or in a parent process",
+                remedy=f'open one around this code: with lease("{self.scope}"): …',
+            )
+        return attachment(path).source(self.scope)
+
+    def view(self) -> ScopeView:
+        """The public face of the lease's scope.
+
+        Raises:
+            NotLeased: it is not open.
+        """
+        for view in views(fresh=False):
+            if view.name == self.scope:
+                return view
+        for view in views(fresh=True, socket=self.socket):
+            if view.name == self.scope:
+                return view
+        raise NotLeased(f"no lease of {self.scope} is open")
+
+
+def owner_socket() -> Path | None:
+    """The socket of the process that owns this one's leases, if it is another."""
+    path = os.environ.get(ENVIRONMENT)
+    session = current()
+    if not path or (session is not None and str(session.socket_path) == path):
+        return None
+    return Path(path)
+
+
+def owner() -> Attachment | None:
+    """This process's attachment to its owner, if another process is the owner."""
+    path = owner_socket()
+    return None if path is None else attachment(path)
+
+
+def views(*, fresh: bool, socket: str | None = None) -> tuple[ScopeView, ...]:
+    """The public faces of every lease this process can read.
+
+    Args:
+        fresh: ask the owner again, although its leases are known.
+        socket: where to ask, if the environment does not say.
+    """
+    session = current()
+    own = session.views() if session is not None else ()
+    attached = owner()
+    if attached is None and socket is not None and not own:
+        attached = attachment(Path(socket))
+    if attached is None:
+        return own
+    names = {view.name for view in own}
+    theirs = attached.views(fresh=fresh)
+    return own + tuple(view for view in theirs if view.name not in names)

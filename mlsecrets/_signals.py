@@ -1,0 +1,45 @@
+"""SIGTERM as an orderly exit, for programs that have no handler of their own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import NoReturn
+
+#: What a shell reports for a process that SIGTERM ended (POSIX: 128 + signal number).
+EXIT_STATUS = 128 + signal.SIGTERM
+
+
+class SigtermExit:
+    """Raises SystemExit on SIGTERM, so that `with` blocks are left and leases revoked.
+
+    By default SIGTERM ends a Python process without running anything. A trainer that
+    has its own handler keeps it: this one is only installed over the system's default,
+    and from the main thread, where alone Python allows it.
+    """
+
+    def __init__(self) -> None:
+        self._installed = False
+
+    def install(self) -> None:
+        """Take the signal, if nobody has."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _exit)
+            self._installed = True
+
+    def remove(self) -> None:
+        """Give it back, unless somebody has taken it over since."""
+        if not self._installed:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGTERM) is _exit:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        self._installed = False
+
+
+def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(EXIT_STATUS)
