@@ -1,0 +1,89 @@
+"""Short-lived credentials for training and inference processes.
+
+::
+
+    from mlsecrets import lease
+
+    with lease("train-data", "mlflow") as creds:
+        trainer.fit(...)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ._block import hold, lease, open_scopes, release
+    from ._current import configure
+    from ._lease import Bundle, Lease
+    from ._reference import Reference
+    from .credentials import AWSCredentials, BearerToken, Credentials, UsernamePassword
+    from .errors import MLSecretsError
+    from .events import Event
+    from .grant import Fate, Grant, Outcome, Terms
+    from .report import EndedGrant, ExitReport
+    from .view import ScopeView
+
+#: Where each public name lives; imported when first used, so that ``import mlsecrets``
+#: costs nothing in programs that end up not leasing.
+_HOMES = {
+    "AWSCredentials": "credentials",
+    "BearerToken": "credentials",
+    "Bundle": "_lease",
+    "Credentials": "credentials",
+    "EndedGrant": "report",
+    "Event": "events",
+    "ExitReport": "report",
+    "Fate": "grant",
+    "Grant": "grant",
+    "Lease": "_lease",
+    "MLSecretsError": "errors",
+    "Outcome": "grant",
+    "Reference": "_reference",
+    "ScopeView": "view",
+    "Terms": "grant",
+    "UsernamePassword": "credentials",
+    "configure": "_current",
+    "hold": "_block",
+    "lease": "_block",
+    "open_scopes": "_block",
+    "release": "_block",
+}
+
+__all__ = [
+    "AWSCredentials",
+    "BearerToken",
+    "Bundle",
+    "Credentials",
+    "EndedGrant",
+    "Event",
+    "ExitReport",
+    "Fate",
+    "Grant",
+    "Lease",
+    "MLSecretsError",
+    "Outcome",
+    "Reference",
+    "ScopeView",
+    "Terms",
+    "UsernamePassword",
+    "configure",
+    "hold",
+    "lease",
+    "open_scopes",
+    "release",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,161 @@
+"""`lease`: the with block; and `hold`: a lease for hosts that have none."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+import os
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ._lease import Bundle, Lease, close_lease, open_lease, shared_lease
+from ._reference import views
+from .view import ScopeView
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class lease:  # noqa: N801  read as a verb: with lease("train-data")
+    """Hold scopes for a block: fetched at its start, renewed in it, ended with it.
+
+    Works in ``with`` and ``async with``, and as a decorator of functions and coroutine
+    functions. One scope gives its `Lease`, several a `Bundle` of them by name::
+
+        with lease("train-data", "mlflow") as creds:
+            fs = creds["train-data"].filesystem()
+
+    Credentials are revoked and wiped however the block is left: normally, by an
+    exception, by Ctrl-C. In a worker process that was started inside such a block, the
+    leases are read from the process that owns them, without a call to the issuer.
+
+    Args:
+        scopes: names from the manifest.
+
+    Raises:
+        ManifestNotFound, ManifestError, UnknownScope: what was asked cannot be meant.
+        IdentityError, IssuerError: it could not be had; nothing stays open.
+    """
+
+    def __init__(self, *scopes: str) -> None:
+        if not scopes or not all(isinstance(scope, str) for scope in scopes):
+            raise TypeError('lease takes scope names, such as lease("train-data")')
+        if len(set(scopes)) != len(scopes):
+            raise ValueError(f"lease was given a scope twice: {', '.join(scopes)}")
+        self._scopes = scopes
+        self._exits: ExitStack | None = None
+
+    def __enter__(self) -> Any:
+        if self._exits is not None:
+            raise RuntimeError("this lease is already entered; make another")
+        leases: dict[str, Lease] = {}
+        with ExitStack() as exits:
+            for scope in self._scopes:
+                leases[scope] = open_lease(scope)
+                exits.callback(close_lease, leases[scope])
+            self._exits = exits.pop_all()
+        return next(iter(leases.values())) if len(leases) == 1 else Bundle(leases)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        exits, self._exits = self._exits, None
+        if exits is not None:
+            exits.close()
+
+    async def __aenter__(self) -> Any:
+        return await asyncio.to_thread(self.__enter__)
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await asyncio.to_thread(self.__exit__, kind, error, traceback)
+
+    def __call__(self, function: F) -> F:
+        """Lease the scopes around every call of a function."""
+        scopes = self._scopes
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def leased(*args: Any, **kwargs: Any) -> Any:
+                async with lease(*scopes):
+                    return await function(*args, **kwargs)
+
+        else:
+
+            @functools.wraps(function)
+            def leased(*args: Any, **kwargs: Any) -> Any:
+                with lease(*scopes):
+                    return function(*args, **kwargs)
+
+        return leased  # type: ignore[return-value]  # same signature by functools.wraps
+
+    def __repr__(self) -> str:
+        return f"lease({', '.join(map(repr, self._scopes))})"
+
+
+_held: dict[str, Lease] = {}
+_lock = threading.Lock()
+
+
+def hold(scope: str) -> Lease:
+    """An open lease shared by name, for hosts that give no block to put it around.
+
+    While a block leases the scope it is that lease, and ends with it; else it stays open
+    until `release` or the end of the process. MLflow's provider and notebooks use it.
+
+    Args:
+        scope: a name from the manifest.
+
+    Raises:
+        as `lease` does.
+    """
+    with _lock:
+        held = _held.get(scope)
+        if held is not None and held.open:
+            return held
+        shared = shared_lease(scope)
+        if shared is not None:
+            return shared
+        held = _held[scope] = open_lease(scope)
+        return held
+
+
+def release(scope: str) -> None:
+    """End what `hold` opened; no effect if it holds nothing of that name."""
+    with _lock:
+        held = _held.pop(scope, None)
+    if held is not None:
+        close_lease(held)
+
+
+def open_scopes() -> tuple[ScopeView, ...]:
+    """What this process can read leases of, its own and its owner's; opens none.
+
+    For hosts that must choose a lease: by the address a request goes to, or by the
+    object that a checkpoint is written to.
+
+    Raises:
+        OwnerGone: this is a worker, and its owner does not answer.
+    """
+    return views(fresh=True)
+
+
+def _forget() -> None:
+    # In a forked child what was held is the parent's, and the lock may be taken.
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

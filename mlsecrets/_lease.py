@@ -1,0 +1,243 @@
+"""What users hold: one lease, or a bundle of them; and how they are opened."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from . import _current
+from ._reference import Reference, owner, owner_socket
+from .errors import NotLeased
+from .grant import Grant
+from .report import ExitReport
+from .view import ScopeView
+
+if TYPE_CHECKING:
+    import boto3.session
+    from requests.auth import AuthBase
+
+    from ._live import LiveGrant
+    from .storage.s3fs import LeaseS3FileSystem
+
+
+class Lease:
+    """One scope's credentials, valid for as long as the lease is open.
+
+    Everything on it that gives out a value reads the newest generation, so do not keep
+    values: keep the lease, or what `filesystem`, `boto3_session` and `auth` return.
+    """
+
+    __slots__ = ("__weakref__", "_live", "_report", "reference")
+
+    def __init__(self, reference: Reference, live: LiveGrant | None) -> None:
+        #: The handle that other processes may have: it pickles, and holds no secret.
+        self.reference = reference
+        self._live = live
+        self._report: ExitReport | None = None
+
+    @property
+    def scope(self) -> str:
+        """The scope's name in the manifest."""
+        return self.reference.scope
+
+    def snapshot(self) -> Grant:
+        """The credentials and their terms, whole and of one generation.
+
+        Never blocks and never raises while they are valid.
+
+        Raises:
+            LeaseClosed: the block has ended.
+            LeaseExpired: nothing valid is left and the issuer gives nothing new.
+        """
+        live = self._live
+        if live is not None and not live.forgotten:
+            return live.snapshot()
+        return self.reference.source().snapshot()
+
+    @property
+    def open(self) -> bool:
+        """Whether credentials can be read from it here."""
+        return self._live is None or not self._live.closed
+
+    @property
+    def expires_at(self) -> float:
+        """Wall-clock epoch seconds at which the present generation ends."""
+        return self.snapshot().terms.expires_at
+
+    def reject(self, generation: int) -> None:
+        """Replace a generation that a server refused; no effect if it is gone already."""
+        self.reference.source().invalidate(generation)
+
+    @property
+    def view(self) -> ScopeView:
+        """What the scope allows and where: everything but the secret."""
+        return self.reference.view()
+
+    @property
+    def storage_options(self) -> dict[str, Any]:
+        """For libraries that take fsspec's ``storage_options``: live, and no secret."""
+        from .storage._route import client_settings  # noqa: PLC0415
+        from .storage._session import LeaseSession  # noqa: PLC0415
+
+        self._need_s3("storage_options")
+        settings = client_settings(self.view.connection)
+        return {
+            "session": LeaseSession(self.scope),
+            "endpoint_url": settings.pop("endpoint_url"),
+            "client_kwargs": settings,
+        }
+
+    def filesystem(self, **options: Any) -> LeaseS3FileSystem:
+        """An fsspec file system on this lease; take a new one in each process.
+
+        Args:
+            options: as for `s3fs.S3FileSystem`, but no credentials.
+        """
+        from .storage.s3fs import LeaseS3FileSystem  # noqa: PLC0415  extra "s3"
+
+        self._need_s3("filesystem()")
+        return LeaseS3FileSystem(scope=self.scope, **options)
+
+    def boto3_session(self) -> boto3.session.Session:
+        """A boto3 session whose S3 clients sign with this lease."""
+        from .storage.boto3 import LeaseBoto3Session  # noqa: PLC0415  extra "s3"
+
+        self._need_s3("boto3_session()")
+        return LeaseBoto3Session(self.scope)
+
+    def auth(self) -> AuthBase:
+        """For ``requests.get(url, auth=...)``: a bearer token or a password."""
+        from .http import LeaseAuth  # noqa: PLC0415  requests only when it is used
+
+        return LeaseAuth(self.reference)
+
+    @property
+    def report(self) -> ExitReport:
+        """What became of the credentials, once the block has ended.
+
+        Raises:
+            NotLeased: the lease is still open, or others still hold it, or it belongs
+                to another process.
+        """
+        if self._report is None:
+            raise NotLeased(
+                f"there is no report on lease {self.scope}: it has not ended here",
+                remedy="read it after the outermost block of the owning process",
+            )
+        return self._report
+
+    def __repr__(self) -> str:
+        return f"<Lease {self.scope}>"
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A closure that captured a lease travels as its reference: the worker reads the
+        # owner's socket.
+        return (_attached, (self.reference,))
+
+    def _need_s3(self, what: str) -> None:
+        if "endpoint_url" not in self.view.connection:
+            raise NotLeased(
+                f"lease {self.scope} is not for an object store, so it has no {what}",
+                remedy="lease a scope of an sts issuer; for HTTP use auth()",
+            )
+
+
+def _attached(reference: Reference) -> Lease:
+    return Lease(reference, None)
+
+
+class Bundle:
+    """Several leases of one block, by scope name."""
+
+    __slots__ = ("_leases",)
+
+    def __init__(self, leases: dict[str, Lease]) -> None:
+        self._leases = leases
+
+    def __getitem__(self, scope: str) -> Lease:
+        try:
+            return self._leases[scope]
+        except KeyError:
+            raise NotLeased(
+                f"this block does not lease {scope!r}; it leases "
+                f"{', '.join(self._leases)}"
+            ) from None
+
+    def __iter__(self) -> Any:
+        return iter(self._leases)
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def __repr__(self) -> str:
+        return f"<Bundle {', '.join(self._leases)}>"
+
+    @property
+    def reports(self) -> dict[str, ExitReport]:
+        """Each lease's report, once the block has ended."""
+        return {name: lease.report for name, lease in self._leases.items()}
+
+
+def open_lease(scope: str) -> Lease:
+    """Hold a scope here, or read it from the process that owns it.
+
+    Raises:
+        UnknownScope, IdentityError, IssuerError: it cannot be had.
+        NotLeased, OwnerGone: this is a worker, and its owner does not lease it.
+    """
+    session = _current.current()
+    owns = session is not None and session.busy
+    attached = None if owns else owner()
+    if attached is None:
+        live = _current.session().acquire(scope)
+        lease = Lease(_own_reference(scope), live)
+        if _is_s3(lease):
+            from .storage import plain_s3  # noqa: PLC0415  imports fsspec
+
+            plain_s3.enter()
+        return lease
+    path = owner_socket()
+    lease = Lease(Reference(scope, str(path)), None)
+    if scope not in {view.name for view in attached.views(fresh=True)}:
+        raise NotLeased(
+            f"this process reads its leases from {path}, whose owner does not lease "
+            f"{scope}",
+            remedy=f'add "{scope}" to the owner\'s lease(…), or unset MLSECRETS_SOCK to '
+            "lease it here",
+        )
+    return lease
+
+
+def shared_lease(scope: str) -> Lease | None:
+    """The lease of a scope that a block of this process holds; not held any longer."""
+    session = _current.current()
+    if session is None or not session.holds(scope):
+        return None
+    return Lease(_own_reference(scope), None)
+
+
+def close_lease(lease: Lease) -> None:
+    """Let go of what `open_lease` gave; the last to do so ends the lease."""
+    session = _current.current()
+    if lease._live is None or lease._live.forgotten or session is None:
+        return
+    was_s3 = _is_s3(lease)
+    lease._report = session.release(lease.scope)
+    if was_s3:
+        from .storage import plain_s3  # noqa: PLC0415
+
+        plain_s3.leave()
+
+
+def _own_reference(scope: str) -> Reference:
+    session = _current.current()
+    path = None if session is None else session.socket_path
+    return Reference(scope, None if path is None else str(path), os.getpid())
+
+
+def _is_s3(lease: Lease) -> bool:
+    live = lease._live
+    return live is not None and "endpoint_url" in live.issuer.connection(live.scope)

@@ -1,0 +1,1 @@
+"""Leased credentials for the libraries that read storage: one file per library."""

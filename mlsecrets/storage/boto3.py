@@ -1,0 +1,42 @@
+"""boto3 on leases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import botocore.session
+
+from ._route import Router, client_settings
+from ._sign import LeaseCredentials, Provider, choose, retry_refused
+
+
+class LeaseBoto3Session(boto3.session.Session):
+    """A boto3 session whose S3 requests are signed by a lease, each at its own moment.
+
+    Args:
+        scope: sign everything with this lease; else it is chosen by bucket, key and
+            operation.
+    """
+
+    def __init__(self, scope: str | None = None) -> None:
+        core = botocore.session.Session()
+        provider = Provider(LeaseCredentials(None))
+        core.get_component("credential_provider").insert_before("env", provider)
+        router = Router(scope)
+        core.register("before-parameter-build.s3", choose(router, LeaseCredentials))
+        core.register("needs-retry.s3", retry_refused())
+        self._connection = client_settings(router.connection())
+        super().__init__(botocore_session=core)
+
+    def client(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        """A client; for S3, at the store that the lease is for."""
+        if service_name == "s3":
+            kwargs = {**self._connection, **kwargs}
+        return super().client(service_name, *args, **kwargs)
+
+    def resource(self, service_name: str, *args: Any, **kwargs: Any) -> Any:
+        """A resource; for S3, at the store that the lease is for."""
+        if service_name == "s3":
+            kwargs = {**self._connection, **kwargs}
+        return super().resource(service_name, *args, **kwargs)

@@ -1,0 +1,124 @@
+"""A training process that is killed: what happens to its credentials."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from mlsecrets.devstack import DevStack
+
+#: Leases, tells its values to the test on a pipe (what a thief would have), and trains.
+TRAINER = """
+import json, sys, threading
+from mlsecrets import configure, lease
+
+configure(sys.argv[1], on_sigterm={on_sigterm})
+with lease("train-data") as data:
+    grant = data.snapshot()
+    credentials = grant.credentials
+    print(json.dumps([
+        credentials.public["access_key_id"],
+        credentials.reveal("secret_access_key"),
+        credentials.reveal("session_token"),
+    ]), flush=True)
+    threading.Event().wait(60)
+"""
+
+
+def start(stack: DevStack, on_sigterm: str) -> tuple[subprocess.Popen[str], Any]:
+    """A trainer, and a client with what it was told."""
+    import json
+
+    trainer = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            TRAINER.format(on_sigterm=on_sigterm),
+            str(stack.manifest_path),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert trainer.stdout is not None
+    key, secret, token = json.loads(trainer.stdout.readline())
+    client = boto3.client(
+        "s3",
+        endpoint_url=stack.store.address,
+        region_name="us-east-1",
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+    )
+    return trainer, client
+
+
+def refused_as(client: Any) -> str | None:
+    """The store's word for why it refuses, None while it serves."""
+    try:
+        client.list_objects_v2(Bucket="datasets", Prefix="digits/")
+    except ClientError as error:
+        return str(error.response["Error"]["Code"])
+    return None
+
+
+def stop(trainer: subprocess.Popen[str], client: Any) -> None:
+    client.close()
+    if trainer.poll() is None:
+        trainer.kill()
+    trainer.wait()
+    assert trainer.stdout is not None
+    trainer.stdout.close()
+
+
+def test_sigterm_revokes(mlsecrets_stack: DevStack) -> None:
+    """The block is left in order: the store refuses the credentials at once."""
+    trainer, client = start(mlsecrets_stack, "'exit'")
+    try:
+        assert refused_as(client) is None
+        trainer.send_signal(signal.SIGTERM)
+        assert trainer.wait(10) == 128 + signal.SIGTERM
+        assert refused_as(client) == "AccessDenied"
+    finally:
+        stop(trainer, client)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_what_runs_nothing_leaves_the_ttl(
+    mlsecrets_stack: DevStack, number: signal.Signals, record_property: Any
+) -> None:
+    """SIGKILL, and SIGTERM without a handler: gone at the TTL, and not later."""
+    trainer, client = start(mlsecrets_stack, "None")
+    try:
+        born = time.monotonic()
+        trainer.send_signal(number)
+        assert trainer.wait(10) == -number
+        assert refused_as(client) is None
+        why = None
+        while why is None and time.monotonic() - born < mlsecrets_stack.ttl + 5:
+            why = refused_as(client)
+        seconds = time.monotonic() - born
+        record_property("seconds", seconds)
+        assert why == "InvalidAccessKeyId"
+        assert seconds <= mlsecrets_stack.ttl + 2
+    finally:
+        stop(trainer, client)
+
+
+def test_no_socket_of_a_dead_trainer_is_trusted(
+    mlsecrets_stack: DevStack, tmp_path: Path
+) -> None:
+    """Its folder may stay behind after SIGKILL; nobody answers there."""
+    trainer, client = start(mlsecrets_stack, "None")
+    try:
+        environ = Path(f"/proc/{trainer.pid}/environ").read_text()
+        assert "MLSECRETS_SOCK" not in environ  # set later, inside the process
+    finally:
+        stop(trainer, client)

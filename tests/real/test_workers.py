@@ -1,0 +1,131 @@
+"""Worker processes inside a block: they read the owner's lease, whatever their start."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from multiprocessing import get_context
+from pathlib import Path
+
+import fsspec
+import pytest
+
+from mlsecrets import Lease, configure, errors, lease
+from mlsecrets.devstack import DevStack
+from tests.real.conftest import Edit
+
+Digits = dict[str, list[str]]
+
+
+def read(url: str) -> tuple[int, bytes]:
+    """In a worker: a plain URL, no set-up code."""
+    with fsspec.open(url) as file:
+        return os.getpid(), file.read(4)
+
+
+def read_lease(captured: tuple[Lease, str]) -> bytes:
+    """In a worker: a lease that came as an argument."""
+    data, path = captured
+    return bytes(data.filesystem().cat_file(path)[:4])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_workers_read_by_url(
+    stack: DevStack, digits: Digits, tmp_path: Path, method: str
+) -> None:
+    """No issuer call, no identity, no secret in their environment."""
+    journal = tmp_path / "journal.jsonl"
+    configure(stack.manifest_path, journal=journal)
+    audit_before = stack.openbao.audit_log.read_text().count("\n")
+    with lease("train-data") as data:
+        audit_leased = stack.openbao.audit_log.read_text().count("\n")
+        urls = [f"leases3://datasets/{key}" for key in digits["train"][:4]]
+        with get_context(method).Pool(2) as pool:
+            answers = pool.map(read, urls)
+            direct = pool.map(read_lease, [(data, f"datasets/{digits['train'][0]}")])
+            pool.close()
+            pool.join()
+        assert stack.openbao.audit_log.read_text().count("\n") == audit_leased
+    assert audit_leased > audit_before
+    assert {content for _, content in answers} == {b"PAR1"}
+    assert direct == [b"PAR1"]
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    attached = {e["worker"] for e in events if e["event"] == "attached"}
+    assert attached
+    assert {pid for pid, _ in answers} <= attached
+    assert {e["pid"] for e in events} == {os.getpid()}
+
+
+def test_a_forked_child_has_no_secret_of_its_own(stack: DevStack) -> None:
+    """The kernel wiped its pages; what it reads, it reads from its parent."""
+    with lease("mlflow") as creds:
+        grant = creds.snapshot()
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                grant.credentials.reveal("token")
+                answer = b"leaked"
+            except errors.SecretBufferClosed:
+                answer = b"wiped"
+            answer += b" " + str(creds.snapshot().terms.generation).encode()
+            os.write(writer, answer)
+            os._exit(0)
+        os.waitpid(pid, 0)
+        os.close(writer)
+        answer = os.read(reader, 100)
+        os.close(reader)
+    assert answer == b"wiped 1"
+
+
+def test_a_launched_program_attaches(stack: DevStack, digits: Digits) -> None:
+    """It may even say `lease` itself: the one that is open is used."""
+    code = (
+        "import sys, fsspec; from mlsecrets import lease\n"
+        "with lease('train-data') as data:\n"
+        "    print(data.snapshot().terms.lease_id)\n"
+        "    print(len(fsspec.open(sys.argv[1]).open().read()))\n"
+    )
+    with lease("train-data") as data:
+        lease_id = data.snapshot().terms.lease_id
+        done = subprocess.run(
+            [sys.executable, "-c", code, f"leases3://datasets/{digits['train'][0]}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert data.snapshot().terms.lease_id == lease_id  # its end is not ours
+    assert done.stdout.split()[0] == lease_id
+
+
+def test_a_worker_gets_no_more_than_its_owner_leases(stack: DevStack) -> None:
+    """It holds no identity to lease anything else with."""
+    code = "from mlsecrets import lease; lease('checkpoints').__enter__()"
+    with lease("train-data"):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+    assert done.returncode != 0
+    assert "does not lease checkpoints" in done.stderr
+
+
+def test_a_lease_that_was_sent_away_works_no_longer_than_its_block(
+    stack: DevStack, edited: Edit
+) -> None:
+    """The worker that outlives the block is told so."""
+    with lease("train-data") as data:
+        reference = data.reference
+        path = os.environ["MLSECRETS_SOCK"]
+    code = (
+        "import pickle, sys; from mlsecrets import Reference\n"
+        f"Reference('train-data', {path!r}).source().snapshot()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "OwnerGone" in done.stderr
+    with pytest.raises(errors.LeaseClosed):
+        reference.source()
