@@ -113,6 +113,8 @@ class IssuerThrottled(IssuerUnavailable):
         retry_after: seconds to wait, from ``Retry-After`` (RFC 9110 §10.2.3).
     """
 
+    retry_after: float = 0.0
+
     def __init__(
         self, message: str, *, retry_after: float = 0.0, remedy: str | None = None
     ) -> None:

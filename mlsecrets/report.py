@@ -68,5 +68,16 @@ class ExitReport:
         lines = [f"{self.scope}: {end}" for end in self.ended]
         lines.append(f"{self.scope}: {self.shredded} generation(s) wiped from memory")
         if self.copies is not None:
-            lines.append(f"{self.scope}: {self.copies}")
+            lines.append(f"{self.scope}: {_found(self.copies)}")
         return "\n".join(lines)
+
+
+def _found(copies: CopyReport) -> str:
+    """What a search of memory found, in words."""
+    if copies.skipped is not None:
+        return f"memory not searched: {copies.skipped}"
+    where = ", ".join(f"{count} in {name}" for name, count in copies.regions.items())
+    return (
+        f"{copies.copies} full copies elsewhere in {copies.scanned_bytes / 1e6:.0f} MB "
+        f"of memory{f' ({where})' if where else ''}, searched in {copies.seconds:.2f} s"
+    )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import selectors
 import socket
-import socketserver
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from ..clock import Clock
-from ..errors import MLSecretsError
+from ..errors import MLSecretsError, OwnerGone
 from ..events import Event, Recorder
 from ..grant import Grant
 from ..view import ScopeView
@@ -19,6 +20,8 @@ from ._socket import make_path, peer, remove, same_user
 
 #: Seconds that a worker may take over its request: it has it ready when it connects.
 REQUEST_TIMEOUT = 5.0
+#: Workers that may knock at the same time; 16 DataLoader workers on 8 ranks do.
+BACKLOG = 128
 
 
 class Held(Protocol):
@@ -57,29 +60,59 @@ class Broker:
         self._clock = clock
         self._recorder = recorder
         self._seen: set[tuple[int, str]] = set()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # A byte on this pair ends the thread at once: nothing to poll for.
+        self._end, self._ended = socket.socketpair()
         try:
-            self._server = _Server(str(self.path), self)
+            self._socket.bind(str(self.path))
+            self.path.chmod(0o600)
+            self._socket.listen(BACKLOG)
         except OSError:
+            self.forget()
             remove(self.path)
             raise
         self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.1},
-            name="mlsecrets-broker",
-            daemon=True,
+            target=self._accept, name="mlsecrets-broker", daemon=True
         )
         self._thread.start()
 
     def close(self) -> None:
         """Stop answering, and take the socket away."""
-        self._server.shutdown()
-        self._server.server_close()
+        self._end.send(b"x")
         self._thread.join()
+        self.forget()
         remove(self.path)
 
     def forget(self) -> None:
-        """In a forked child: close our copy of the socket; the path is the owner's."""
-        self._server.socket.close()
+        """Close our descriptors; in a forked child the path stays the owner's."""
+        for held in (self._socket, self._end, self._ended):
+            held.close()
+
+    def _accept(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._ended, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if self._ended in ready:
+                    return
+                try:
+                    connection, _ = self._socket.accept()
+                except OSError:
+                    continue  # the worker is gone already, or no descriptor is left
+                threading.Thread(
+                    target=self._handle,
+                    args=(connection,),
+                    name="mlsecrets-broker-answer",
+                    daemon=True,
+                ).start()
+
+    def _handle(self, connection: socket.socket) -> None:
+        # A worker that is killed in the middle of a request, or talks nonsense, is its
+        # own affair: no traceback on the trainer's terminal.
+        with connection, suppress(OSError, OwnerGone):
+            connection.settimeout(REQUEST_TIMEOUT)
+            self.answer(connection)
 
     def answer(self, connection: socket.socket) -> None:
         """Answer one request."""
@@ -140,26 +173,3 @@ class Broker:
             self._recorder.record(
                 Event("attached", scope, self._clock.wall(), os.getpid(), detail)
             )
-
-
-class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, path: str, broker: Broker) -> None:
-        self._broker = broker
-        super().__init__(path, _Handler)
-        os.chmod(path, 0o600)
-
-    def finish_request(self, request: Any, client_address: Any) -> None:
-        request.settimeout(REQUEST_TIMEOUT)
-        self._broker.answer(request)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        # A worker that was killed in the middle of a request is no news, and the default
-        # prints a traceback to the trainer's terminal.
-        return
-
-
-class _Handler(socketserver.BaseRequestHandler):
-    """Unused: `finish_request` answers directly."""

@@ -51,7 +51,8 @@ class HTTPClient:
     Args:
         name: what errors call the server, such as ``issuer bao``.
         address: scheme, host and port.
-        ca_file: the certificate authorities to trust, instead of the system's.
+        ca_file: the certificate authorities to trust, instead of those that `requests`
+            brings along (certifi).
         clock: reads time.
     """
 
