@@ -1,0 +1,65 @@
+"""Leases as a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from ._format import spoken, time_of_day
+from ._leases import JournalledLease
+
+COLUMNS = ("scope", "process", "state", "generations", "last renewal", "ends")
+#: Columns of text where there is no terminal, so that lines stay whole for grep.
+WIDE = 240
+
+
+def print_leases(leases: Sequence[JournalledLease], now: float) -> None:
+    """One line for each lease, on standard output.
+
+    Args:
+        now: epoch seconds.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in COLUMNS:
+        table.add_column(column, no_wrap=True)
+    table.add_column("trouble")
+    table.add_column("fate")
+    for lease in leases:
+        table.add_row(*_cells(lease, now))
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = WIDE
+    console.print(table)
+
+
+def _cells(lease: JournalledLease, now: float) -> tuple[str, ...]:
+    state = lease.state(now)
+    ends = _at(lease.expires_at)
+    if state == "open" and lease.expires_at is not None:
+        ends = f"in {spoken(lease.expires_at - now)}"
+    fates = (f"{count} {fate.replace('_', ' ')}" for fate, count in lease.fates.items())
+    return (
+        lease.scope,
+        str(lease.pid),
+        state,
+        str(lease.generations or "-"),
+        _at(lease.last_renewal),
+        ends,
+        _trouble(lease) or "-",
+        ", ".join(fates) or "-",
+    )
+
+
+def _at(epoch: float | None) -> str:
+    return "-" if epoch is None else time_of_day(epoch)
+
+
+def _trouble(lease: JournalledLease) -> str:
+    parts = []
+    if lease.failures:
+        parts.append(f"{lease.failures} failed ({lease.last_failure})")
+    if lease.rejected:
+        parts.append(f"{lease.rejected} rejected")
+    return ", ".join(parts)

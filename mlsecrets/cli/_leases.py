@@ -1,0 +1,127 @@
+"""What a journal says about leases, one line for each. Pure, but for reading the file.
+
+A journal can hold many runs and several processes: a lease is told from others by its
+scope and its process, and begins anew with each ``issued``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Events that say what became of one generation.
+FATES = ("revoked", "ends_at_ttl", "expired")
+
+
+@dataclass
+class JournalledLease:
+    """The newest lease of one scope by one process.
+
+    Attributes:
+        scope: its name; ``login:<issuer>`` for the process's own token.
+        pid: the process.
+        leases: how often this process has leased the scope.
+        generations: how many credentials the newest of these leases has had.
+        renewals: how often their life was extended in place.
+        last_renewal: epoch seconds of the last issue, replacement or extension.
+        expires_at: epoch seconds of the end of the newest credentials; None if unknown.
+        failures: renewals that failed.
+        last_failure: the kind of the last of these errors.
+        rejected: credentials that a server refused before their time.
+        workers: how many other processes read the lease.
+        fates: how many generations came to which end, once the lease has ended.
+        ended: whether its block was left.
+    """
+
+    scope: str
+    pid: int
+    leases: int = 0
+    generations: int = 0
+    renewals: int = 0
+    last_renewal: float | None = None
+    expires_at: float | None = None
+    failures: int = 0
+    last_failure: str | None = None
+    rejected: int = 0
+    workers: int = 0
+    fates: Counter[str] = field(default_factory=Counter)
+    ended: bool = False
+
+    def state(self, now: float) -> str:
+        """``open``; ``ended``; or ``lapsed``: past its end, and nobody ended it.
+
+        A lapsed lease's process was killed, or could not renew.
+
+        Args:
+            now: epoch seconds.
+        """
+        if self.ended:
+            return "ended"
+        return (
+            "lapsed"
+            if self.expires_at is not None and self.expires_at <= now
+            else "open"
+        )
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Take in the next event of this lease."""
+        name = event["event"]
+        if name in {"issued", "renewed", "replaced"}:
+            self.generations = int(event["generation"])
+            self.last_renewal = float(event["at"])
+            self.expires_at = float(event["expires_at"])
+        self.renewals += name == "renewed"
+        self.rejected += name == "rejected"
+        self.workers += name == "attached"
+        if name == "renewal_failed":
+            self.failures += 1
+            self.last_failure = str(event.get("error"))
+        if name in FATES:
+            self.fates[name] += 1
+        self.ended |= name == "shredded"
+
+
+def summarise(events: Iterable[Mapping[str, Any]]) -> list[JournalledLease]:
+    """The newest lease of each scope and process, in the order they were issued."""
+    leases: dict[tuple[str, int], JournalledLease] = {}
+    for event in events:
+        key = (str(event["scope"]), int(event["pid"]))
+        if event["event"] == "issued":
+            before = leases.pop(key, None)
+            count = 1 + (before.leases if before else 0)
+            leases[key] = JournalledLease(*key, leases=count)
+        # What began before the file did, or never came to be, has no line.
+        if key in leases:
+            leases[key].note(event)
+    return list(leases.values())
+
+
+def read(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """The events of a journal, and how many of its lines are none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    events, strange = [], 0
+    with path.open("rb") as file:
+        for line in file:
+            event = _event(line)
+            if event is None:
+                strange += 1
+            else:
+                events.append(event)
+    return events, strange
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    try:
+        event = json.loads(line)
+    except ValueError:  # torn by a full disk, or another program's
+        return None
+    if not isinstance(event, dict) or not {"event", "scope", "at", "pid"} <= set(event):
+        return None
+    return event

@@ -1,0 +1,89 @@
+"""What a journal says about leases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mlsecrets.cli._leases import read, summarise
+from mlsecrets.clock import SYSTEM_CLOCK
+from mlsecrets.events import NAMES, Event, Journal
+
+
+def event(name: str, at: float = 0.0, pid: int = 1, **detail: Any) -> dict[str, Any]:
+    if name in {"issued", "renewed", "replaced"}:
+        detail = {"generation": 1, "expires_at": at + 10, **detail}
+    return {"event": name, "scope": "data", "at": at, "pid": pid, **detail}
+
+
+def test_a_life_from_issue_to_end() -> None:
+    """Every event of the journal has its place in the line."""
+    events = [
+        event("issued", 100),
+        event("attached", 101, worker=7),
+        event("renewed", 105),
+        event("renewal_failed", 111, error="IssuerUnavailable"),
+        event("replaced", 112, generation=2),
+        event("rejected", 113, generation=2),
+        event("replaced", 114, generation=3),
+    ]
+    (lease,) = summarise(events)
+    assert (lease.generations, lease.renewals, lease.workers) == (3, 1, 1)
+    assert (lease.last_renewal, lease.expires_at) == (114, 124)
+    assert (lease.failures, lease.last_failure) == (1, "IssuerUnavailable")
+    assert (lease.rejected, lease.ended) == (1, False)
+    ends = [
+        event("revoked", 120, generation=3),
+        event("expired", 120, generation=2),
+        event("ends_at_ttl", 120, generation=1),
+        event("shredded", 120, generations=1),
+    ]
+    (lease,) = summarise(events + ends)
+    assert dict(lease.fates) == {"revoked": 1, "expired": 1, "ends_at_ttl": 1}
+    assert lease.state(0.0) == "ended"
+    assert {e["event"] for e in events + ends} == set(NAMES)
+
+
+def test_a_killed_process_leaves_a_lapsed_lease() -> None:
+    """Nobody wrote that it ended: after its expiry it is not called open."""
+    (lease,) = summarise([event("issued", 100)])
+    assert lease.state(109.9) == "open"
+    assert lease.state(110.0) == "lapsed"
+
+
+def test_a_lease_begins_anew_with_each_issue() -> None:
+    """A decorated function leases at every call: the line is of the newest."""
+    once = [event("issued", 100), event("revoked", 101), event("shredded", 101)]
+    (lease,) = summarise([*once, event("issued", 200)])
+    assert (lease.leases, lease.ended, dict(lease.fates)) == (2, False, {})
+
+
+def test_processes_and_scopes_are_kept_apart() -> None:
+    """One journal serves several ranks."""
+    other = {**event("issued"), "scope": "mlflow"}
+    leases = summarise([event("issued", pid=1), event("issued", pid=2), other])
+    assert [(lease.scope, lease.pid) for lease in leases] == [
+        ("data", 1),
+        ("data", 2),
+        ("mlflow", 1),
+    ]
+
+
+def test_a_lease_that_never_came_to_be_has_no_line() -> None:
+    """A first issue that is refused still writes that nothing was left behind."""
+    assert summarise([event("shredded", generations=0)]) == []
+
+
+def test_lines_that_are_no_events_are_counted(tmp_path: Path) -> None:
+    """A full disk tears a line; the others still count."""
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    detail = {"generation": 1, "expires_at": 5.0}
+    journal.record(Event("issued", "data", SYSTEM_CLOCK.wall(), 1, detail))
+    journal.close()
+    with path.open("a") as file:
+        file.write('{"event": "renew\n[1]\n\xff\n' + json.dumps({"event": "x"}) + "\n")
+    events, strange = read(path)
+    assert (len(events), strange) == (1, 4)
+    assert len(summarise(events)) == 1
