@@ -1,0 +1,64 @@
+"""A callback that finds out early what would fail late."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+
+from mlsecrets import Reference
+
+from ._objects import (
+    LEASED,
+    check_writable,
+    leased,
+    plain_s3_is_leased,
+    stores_are_leased,
+)
+
+if TYPE_CHECKING:
+    from lightning.pytorch import LightningModule, Trainer
+
+
+class LeaseCallback(Callback):
+    """Fails before the first batch, not at the first checkpoint.
+
+    The named leases have to be open and valid, in each rank. Every `ModelCheckpoint`
+    must have a folder that an open lease may write to; in a spawned rank, a folder at
+    ``s3://`` becomes ``leases3://``, since plain ``s3://`` is not leased there.
+
+    It holds scope names only: its pickle goes to the ranks, its state to checkpoints.
+    It does not flush loggers: Lightning finalizes them while the block is still open,
+    after an exception too, and MLflow (from 2.17) then sends what it has queued.
+
+    Args:
+        scopes: the leases that the run needs.
+    """
+
+    def __init__(self, *scopes: str) -> None:
+        super().__init__()
+        self.scopes = scopes
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Check the leases.
+
+        Raises:
+            NotLeased: one is not open, or none covers where checkpoints go.
+            LeaseClosed, LeaseExpired, OwnerGone: one is not usable any more.
+        """
+        for scope in self.scopes:
+            Reference(scope).source().snapshot()
+        if stage == "fit":
+            for callback in trainer.checkpoint_callbacks:
+                if isinstance(callback, ModelCheckpoint) and callback.dirpath:
+                    _prepare_folder(callback)
+
+
+def _prepare_folder(callback: ModelCheckpoint) -> None:
+    """Before the callback's own `setup`, which opens the folder."""
+    folder = str(callback.dirpath)
+    url = leased(folder)
+    if url.startswith(LEASED) and (url == folder or stores_are_leased()):
+        check_writable(url.rstrip("/") + "/last.ckpt")
+        if not plain_s3_is_leased():
+            callback.dirpath = url

@@ -1,0 +1,90 @@
+"""A net and data as small as can be, in a module that spawned ranks can import."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import fsspec
+import torch
+from lightning import LightningModule
+from lightning.pytorch.callbacks import Callback
+from torch.utils.data import DataLoader, Dataset
+
+from mlsecrets import Reference
+
+#: Objects that the data has, and numbers in each.
+OBJECTS, WIDTH = 8, 16
+FOLDER = "digits/tiny"
+
+
+class Stored(Dataset[torch.Tensor]):
+    """Reads one object of the store for each item, every time."""
+
+    def __len__(self) -> int:
+        return OBJECTS
+
+    def __getitem__(self, index: int) -> torch.Tensor:
+        with fsspec.open(f"leases3://datasets/{FOLDER}/{index}.bin") as file:
+            return torch.frombuffer(bytearray(file.read()), dtype=torch.float32)
+
+
+class TinyNet(LightningModule):
+    """Learns nothing of use.
+
+    Args:
+        workers: processes of the data loader.
+        options: what a user may pass along, such as a lease's storage options.
+    """
+
+    def __init__(self, workers: int = 0, options: Any = None) -> None:
+        super().__init__()
+        self.save_hyperparameters()
+        self.workers = workers
+        self.layer = torch.nn.Linear(WIDTH, 1)
+
+    def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+        """Log the loss of one batch."""
+        loss: torch.Tensor = self.layer(batch).square().mean()
+        self.log("loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Plain descent."""
+        return torch.optim.SGD(self.parameters(), lr=0.01)
+
+    def train_dataloader(self) -> DataLoader[torch.Tensor]:
+        """Two batches an epoch, read from the store."""
+        return DataLoader(Stored(), batch_size=4, num_workers=self.workers)
+
+
+class Until(Callback):
+    """Trains for some seconds, and notes every secret that was live meanwhile."""
+
+    def __init__(self, seconds: float, *scopes: str) -> None:
+        self.seconds = seconds
+        self.scopes = scopes
+        self.secrets: set[str] = set()
+        self.generations: dict[str, set[int]] = {scope: set() for scope in scopes}
+
+    def on_train_start(self, trainer: Any, pl_module: LightningModule) -> None:
+        """Begin to count."""
+        self.end = time.monotonic() + self.seconds
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
+        """Note what is live; stop when it is time."""
+        for scope in self.scopes:
+            grant = Reference(scope).source().snapshot()
+            self.generations[scope].add(grant.terms.generation)
+            self.secrets |= {
+                grant.credentials.reveal(field) for field in grant.credentials.FIELDS
+            }
+        trainer.should_stop = time.monotonic() > self.end
+
+
+class Interrupt(Callback):
+    """Raises in the middle of training."""
+
+    def on_train_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
+        """Raise."""
+        raise ZeroDivisionError("in the middle of training")
