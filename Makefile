@@ -52,7 +52,7 @@ docs: $(READY) ## the documentation, strictly, into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(READY) ## the figures in the documentation
-	@set -e; for script in benchmarks/*.py; do \
+	@set -e; for script in benchmarks/[a-z]*.py; do \
 	    echo "== $$script"; $(BIN)/python "$$script"; done
 
 dist: $(READY) ## source archive, and the wheel made from it, into dist/

@@ -8,11 +8,10 @@ import inspect
 import os
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ._lease import Bundle, Lease, close_lease, open_lease, shared_lease
+from ._lease import Bundle, Lease, close_leases, open_lease, shared_lease
 from ._reference import views
 from .view import ScopeView
 
@@ -46,18 +45,20 @@ class lease:  # noqa: N801  read as a verb: with lease("train-data")
         if len(set(scopes)) != len(scopes):
             raise ValueError(f"lease was given a scope twice: {', '.join(scopes)}")
         self._scopes = scopes
-        self._exits: ExitStack | None = None
+        self._leases: dict[str, Lease] | None = None
 
     def __enter__(self) -> Any:
-        if self._exits is not None:
+        if self._leases is not None:
             raise RuntimeError("this lease is already entered; make another")
         leases: dict[str, Lease] = {}
-        with ExitStack() as exits:
+        try:
             for scope in self._scopes:
                 leases[scope] = open_lease(scope)
-                exits.callback(close_lease, leases[scope])
-            self._exits = exits.pop_all()
-        return next(iter(leases.values())) if len(leases) == 1 else Bundle(leases)
+        except BaseException:
+            close_leases(*leases.values())
+            raise
+        self._leases = leases
+        return next(iter(leases.values())) if len(leases) == 1 else Bundle(dict(leases))
 
     def __exit__(
         self,
@@ -65,9 +66,9 @@ class lease:  # noqa: N801  read as a verb: with lease("train-data")
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        exits, self._exits = self._exits, None
-        if exits is not None:
-            exits.close()
+        leases, self._leases = self._leases, None
+        if leases is not None:
+            close_leases(*leases.values())
 
     async def __aenter__(self) -> Any:
         return await asyncio.to_thread(self.__enter__)
@@ -110,8 +111,9 @@ _lock = threading.Lock()
 def hold(scope: str) -> Lease:
     """An open lease shared by name, for hosts that give no block to put it around.
 
-    While a block leases the scope it is that lease, and ends with it; else it stays open
-    until `release` or the end of the process. MLflow's provider and notebooks use it.
+    While a block leases the scope it is that lease, and ends with it; else it stays
+    open until `release` or the end of the process. MLflow's provider and notebooks use
+    it.
 
     Args:
         scope: a name from the manifest.
@@ -135,7 +137,7 @@ def release(scope: str) -> None:
     with _lock:
         held = _held.pop(scope, None)
     if held is not None:
-        close_lease(held)
+        close_leases(held)
 
 
 def open_scopes() -> tuple[ScopeView, ...]:

@@ -65,7 +65,7 @@ class Lease:
         return self.snapshot().terms.expires_at
 
     def reject(self, generation: int) -> None:
-        """Replace a generation that a server refused; no effect if it is gone already."""
+        """Replace a generation that a server refused; no effect once it is gone."""
         self.reference.source().invalidate(generation)
 
     @property
@@ -76,8 +76,8 @@ class Lease:
     @property
     def storage_options(self) -> dict[str, Any]:
         """For libraries that take fsspec's ``storage_options``: live, and no secret."""
-        from .storage._route import client_settings  # noqa: PLC0415
-        from .storage._session import LeaseSession  # noqa: PLC0415
+        from .storage._route import client_settings
+        from .storage._session import LeaseSession
 
         self._need_s3("storage_options")
         settings = client_settings(self.view.connection)
@@ -93,21 +93,21 @@ class Lease:
         Args:
             options: as for `s3fs.S3FileSystem`, but no credentials.
         """
-        from .storage.s3fs import LeaseS3FileSystem  # noqa: PLC0415  extra "s3"
+        from .storage.s3fs import LeaseS3FileSystem
 
         self._need_s3("filesystem()")
         return LeaseS3FileSystem(scope=self.scope, **options)
 
     def boto3_session(self) -> boto3.session.Session:
         """A boto3 session whose S3 clients sign with this lease."""
-        from .storage.boto3 import LeaseBoto3Session  # noqa: PLC0415  extra "s3"
+        from .storage.boto3 import LeaseBoto3Session
 
         self._need_s3("boto3_session()")
         return LeaseBoto3Session(self.scope)
 
     def auth(self) -> AuthBase:
         """For ``requests.get(url, auth=...)``: a bearer token or a password."""
-        from .http import LeaseAuth  # noqa: PLC0415  requests only when it is used
+        from .http import LeaseAuth
 
         return LeaseAuth(self.reference)
 
@@ -195,7 +195,7 @@ def open_lease(scope: str) -> Lease:
         live = _current.session().acquire(scope)
         lease = Lease(_own_reference(scope), live)
         if _is_s3(lease):
-            from .storage import plain_s3  # noqa: PLC0415  imports fsspec
+            from .storage import plain_s3
 
             plain_s3.enter()
         return lease
@@ -205,8 +205,8 @@ def open_lease(scope: str) -> Lease:
         raise NotLeased(
             f"this process reads its leases from {path}, whose owner does not lease "
             f"{scope}",
-            remedy=f'add "{scope}" to the owner\'s lease(…), or unset MLSECRETS_SOCK to '
-            "lease it here",
+            remedy=f'add "{scope}" to the owner\'s lease(…), or unset '
+            "MLSECRETS_SOCK to lease it here",
         )
     return lease
 
@@ -219,15 +219,18 @@ def shared_lease(scope: str) -> Lease | None:
     return Lease(_own_reference(scope), None)
 
 
-def close_lease(lease: Lease) -> None:
-    """Let go of what `open_lease` gave; the last to do so ends the lease."""
+def close_leases(*leases: Lease) -> None:
+    """Let go of what `open_lease` gave; the last to do so ends them."""
     session = _current.current()
-    if lease._live is None or lease._live.forgotten or session is None:
+    ours = [held for held in leases if held._live and not held._live.forgotten]
+    if session is None or not ours:
         return
-    was_s3 = _is_s3(lease)
-    lease._report = session.release(lease.scope)
-    if was_s3:
-        from .storage import plain_s3  # noqa: PLC0415
+    s3 = sum(map(_is_s3, ours))
+    reports = session.release(*(held.scope for held in ours))
+    for held in ours:
+        held._report = reports.get(held.scope)
+    for _ in range(s3):
+        from .storage import plain_s3
 
         plain_s3.leave()
 

@@ -8,22 +8,21 @@ under way at a time however many threads wait.
 from __future__ import annotations
 
 import os
-import random
 import threading
-import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from ._schedule import backoff, call_timeout, gained_too_little, renewal_due
+from ._retired import Retired
+from ._schedule import call_timeout, gained_too_little, renewal_due
+from ._setbacks import FAILURES, Setbacks
 from .clock import Clock
 from .credentials import Credentials
 from .errors import (
     GrantGone,
     IdentityError,
     IssuerError,
-    IssuerThrottled,
     IssuerUnavailable,
     LeaseClosed,
     LeaseExpired,
@@ -35,8 +34,13 @@ from .scope import Scope
 
 #: Seconds for a call that nobody can do without: the first, or the one after the end.
 PATIENCE = 10.0
-#: What keeps a grant from being had, as opposed to a bug.
-FAILURES = (IssuerError, IdentityError)
+#: What the journal calls the end of a grant.
+EVENT_OF_FATE = {
+    Fate.REVOKED: "revoked",
+    Fate.EXPIRED: "expired",
+    Fate.ENDS_AT_TTL: "ends_at_ttl",
+    Fate.STATIC: "ends_at_ttl",
+}
 
 
 class LiveGrant:
@@ -66,15 +70,12 @@ class LiveGrant:
         self._key = f"{scope.name}:{key}"
         self._turn = threading.Lock()
         self._grant: Grant | None = None
-        self._endings: list[Ending] = []
-        self._retired: list[weakref.ref[Credentials]] = []
+        self._retired = Retired(issuer, clock)
         self._closed = False
         self._replace_next = False
         #: Whether this is a forked child's copy: the parent's process owns the lease.
         self.forgotten = False
-        self._failures = 0
-        self._failure: IssuerError | IdentityError | None = None
-        self._retry_at = 0.0
+        self._setbacks = Setbacks()
         self._last: Grant | None = None
         #: Told of the instant at which to call `tend`; the session points it to the
         #: renewal thread.
@@ -125,7 +126,7 @@ class LiveGrant:
         grant = self._grant
         if grant is None:
             return self._clock.monotonic()
-        return max(renewal_due(grant.terms, self._key), self._retry_at)
+        return max(renewal_due(grant.terms, self._key), self._setbacks.retry_at)
 
     # -- changing --------------------------------------------------------------------
 
@@ -184,8 +185,11 @@ class LiveGrant:
             # The issuer no longer knows it: there is nothing left to renew.
             self._issue(timeout)
             return
+        # max_ttl counts from the issue, whatever the issuer would still renew.
+        ceiling = grant.terms.ceiling or terms.deadline
+        terms = replace(terms, ceiling=ceiling, deadline=min(terms.deadline, ceiling))
         self._grant = grant.renewed(terms)
-        self._settle()
+        self._setbacks.clear()
         self._record("renewed", **self._terms_detail())
         if gained_too_little(grant.terms, terms):
             self._issue(timeout)
@@ -194,32 +198,27 @@ class LiveGrant:
         if self._closed:
             raise LeaseClosed(f"lease {self.scope.name} has ended")
         started = self._clock.monotonic()
-        fresh = self.issuer.issue(self.scope, timeout)
+        fresh = self._capped(self.issuer.issue(self.scope, timeout), started)
         old = self._grant
         if old is not None:
             terms = replace(fresh.terms, generation=old.terms.generation + 1)
             fresh = replace(fresh, terms=terms)
-            self._retire(old)
+            self._retired.add(old)
         self._grant = fresh
         self._replace_next = False
-        self._settle()
+        self._setbacks.clear()
         took = round((self._clock.monotonic() - started) * 1000, 1)
         name = "issued" if old is None else "replaced"
         self._record(name, ms=took, **self._terms_detail())
         if old is not None and self.on_replaced is not None:
             self.on_replaced(self)
 
-    def _retire(self, old: Grant) -> None:
-        # The old credentials are wiped when the last snapshot of them is dropped; what
-        # can still end them at the issuer is kept until they have expired by themselves.
-        now = self._clock.monotonic()
-        live = [e for e in self._endings if e.terms.deadline > now]
-        for ending in self._endings:
-            if ending not in live:
-                ending.close()
-        self._endings = [*live, self.issuer.retire(old)]
-        self._retired = [ref for ref in self._retired if ref() is not None]
-        self._retired.append(weakref.ref(old.credentials))
+    def _capped(self, grant: Grant, now: float) -> Grant:
+        ceiling = now + self.scope.max_ttl
+        deadline = min(grant.terms.deadline, ceiling)
+        return replace(
+            grant, terms=replace(grant.terms, ceiling=ceiling, deadline=deadline)
+        )
 
     def _revive(self) -> Grant:
         with self._turn:
@@ -231,8 +230,9 @@ class LiveGrant:
             grant, now = self._grant, self._clock.monotonic()
             if grant is not None and now < grant.terms.deadline:
                 return grant
-            if now < self._retry_at and self._failure is not None:
-                raise self._expired(self._failure) from self._failure
+            setback = self._setbacks.last
+            if setback is not None and now < self._setbacks.retry_at:
+                raise self._expired(setback) from setback
             try:
                 self._issue(PATIENCE)
             except FAILURES as error:
@@ -257,19 +257,17 @@ class LiveGrant:
             if self._closed:
                 return []
             self._closed = True
-            grant, self._last = self._grant, self._grant
-            self._grant = None
-        endings, self._endings = self._endings, []
-        if grant is not None:
-            endings.append(self.issuer.retire(grant))
-        return [(ending, self._end(ending, timeout)) for ending in reversed(endings)]
+            self._last, self._grant = self._grant, None
+            if self._last is not None:
+                self._retired.add(self._last)
+        ended = self._retired.end(timeout)
+        for ending, outcome in ended:
+            self._record_end(ending, outcome)
+        return ended
 
     def secrets(self) -> list[Credentials]:
         """The credentials not yet wiped, after `close`: the needles of a scan."""
-        found = [ref() for ref in self._retired]
-        if self._last is not None:
-            found.append(self._last.credentials)
-        return [held for held in found if held is not None and not held.closed]
+        return self._retired.secrets()
 
     def shred(self) -> int:
         """Wipe every generation that is still in memory; how many there were."""
@@ -277,64 +275,40 @@ class LiveGrant:
         for credentials in held:
             credentials.close()
         self._last = None
-        self._retired.clear()
         self._record("shredded", generations=len(held))
         return len(held)
-
-    def _end(self, ending: Ending, timeout: float) -> Outcome:
-        left = ending.terms.remaining(self._clock.monotonic())
-        if left <= 0:
-            outcome = Outcome(Fate.EXPIRED)
-        else:
-            try:
-                outcome = self.issuer.end(ending, timeout)
-            except FAILURES as error:
-                outcome = Outcome(Fate.ENDS_AT_TTL, f"revoking failed: {error}")
-        ending.close()
-        names = {
-            Fate.REVOKED: "revoked",
-            Fate.EXPIRED: "expired",
-            Fate.ENDS_AT_TTL: "ends_at_ttl",
-            Fate.STATIC: "ends_at_ttl",
-        }
-        self._record(
-            names[outcome.fate],
-            generation=ending.terms.generation,
-            lease_id=ending.terms.lease_id,
-            seconds_left=round(max(left, 0.0), 3),
-            **({"reason": outcome.reason} if outcome.reason else {}),
-        )
-        return outcome
 
     def forget(self) -> None:
         """In a forked child: let go of everything; the memory is already zeros."""
         self._turn = threading.Lock()
         self._grant = None
         self._last = None
-        self._endings = []
-        self._retired = []
+        self._retired.forget()
         self._closed = True
         self.forgotten = True
 
     # -- telling ---------------------------------------------------------------------
 
-    def _settle(self) -> None:
-        self._failures, self._failure, self._retry_at = 0, None, 0.0
-
     def _note_failure(self, error: IssuerError | IdentityError) -> None:
         now = self._clock.monotonic()
         left = self._grant.terms.remaining(now) if self._grant else 0.0
-        self._failures += 1
-        pause = backoff(self._failures, left, random.random())  # noqa: S311
-        if isinstance(error, IssuerThrottled):
-            pause = max(pause, min(error.retry_after, max(left / 2, 1.0)))
-        self._failure, self._retry_at = error, now + pause
+        pause = self._setbacks.note(error, now, left)
         self._record(
             "renewal_failed",
             error=type(error).__name__,
             transient=isinstance(error, IssuerUnavailable),
             seconds_left=round(left, 3),
             next_try_in=round(pause, 3),
+        )
+
+    def _record_end(self, ending: Ending, outcome: Outcome) -> None:
+        left = ending.terms.remaining(self._clock.monotonic())
+        self._record(
+            EVENT_OF_FATE[outcome.fate],
+            generation=ending.terms.generation,
+            lease_id=ending.terms.lease_id,
+            seconds_left=round(max(left, 0.0), 3),
+            **({"reason": outcome.reason} if outcome.reason else {}),
         )
 
     def _expired(self, error: IssuerError | IdentityError) -> LeaseExpired:

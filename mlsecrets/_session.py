@@ -1,7 +1,8 @@
 """One per process: makes issuers from the manifest, and owns what renews and serves.
 
 Everything below it comes up with the first lease and goes down with the last: issuers
-and their logins, the renewal thread, the broker. A process without a lease holds nothing.
+and their logins, the renewal thread, the broker. A process without a lease holds
+nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from ._signals import SigtermExit
 from .clock import Clock
 from .errors import NotLeased
 from .events import Journal
+from .grant import Ending, Outcome
 from .issuer import Identity, Issuer
 from .manifest import Manifest
 from .manifest import kinds as manifest_kinds
@@ -116,22 +118,37 @@ class Session:
             raise
         return opened.live
 
-    def release(self, name: str) -> ExitReport | None:
-        """Let go of a lease; the last to do so ends it, and gets the report."""
+    def release(self, *names: str) -> dict[str, ExitReport]:
+        """Let go of leases; those that nobody else holds are ended, and reported on.
+
+        All of them are ended at their issuers before any memory is searched: a search
+        takes a second, in which the others would live on.
+        """
+        ending: list[LiveGrant] = []
         with self._lock:
-            opened = self._open[name]
-            opened.users -= 1
-            if opened.users:
-                return None
-            del self._open[name]
+            for name in names:
+                opened = self._open[name]
+                opened.users -= 1
+                if opened.users == 0:
+                    ending.append(self._open.pop(name).live)
             self._views = None
-            last = self._stack if not self._open else None
-            if last is not None:
+            stack = self._stack
+            if not self._open:
                 self._stack = None
-        report = self._end(opened.live)
-        if last is not None:
-            report = self._take_down(last, report)
-        return report
+        for live in ending:
+            if stack is not None:
+                stack.renewer.cancel(live)
+        ended = [(live, live.close(PATIENCE)) for live in ending]
+        logins = []
+        if stack is not None and self._stack is not stack:
+            logins = self._take_down(stack)
+        reports = {}
+        for live, outcomes in ended:
+            report = self._report(live, outcomes)
+            for accessor, outcome in logins:
+                report = report.with_login(accessor, outcome)
+            reports[live.scope.name] = report
+        return reports
 
     def held(self, scope: str) -> LiveGrant:
         """The live lease of a scope that is open here.
@@ -170,18 +187,13 @@ class Session:
         stack = self._stack
         return stack.broker.path if stack is not None and stack.broker else None
 
-    def close(self) -> list[ExitReport]:
+    def close(self) -> dict[str, ExitReport]:
         """End every lease that is still open, however many hold it."""
-        reports = []
-        for name in list(self._open):
-            with self._lock:
-                if name not in self._open:
-                    continue
-                self._open[name].users = 1
-            report = self.release(name)
-            if report is not None:
-                reports.append(report)
-        return reports
+        with self._lock:
+            for opened in self._open.values():
+                opened.users = 1
+            names = list(self._open)
+        return self.release(*names)
 
     def forget(self) -> None:
         """In a forked child: nothing of this is ours any more."""
@@ -269,45 +281,43 @@ class Session:
             }:
                 live.replace_soon()
 
-    def _end(self, live: LiveGrant) -> ExitReport:
-        stack = self._stack
-        if stack is not None:
-            stack.renewer.cancel(live)
-        ended = live.close(PATIENCE)
+    def _report(
+        self, live: LiveGrant, outcomes: list[tuple[Ending, Outcome]]
+    ) -> ExitReport:
+        """Search memory if asked, wipe ours, and put it all into words."""
         now = self.clock.monotonic()
         secrets = live.secrets()
         copies = None
         if self._scan and secrets:
             copies = count_copies([held.buffer for held in secrets], clock=self.clock)
-        protection = secrets[0].protection if secrets else None
         return ExitReport(
             scope=live.scope.name,
             ended=tuple(
                 EndedGrant(ending.terms, outcome, max(ending.terms.remaining(now), 0.0))
-                for ending, outcome in ended
+                for ending, outcome in outcomes
             ),
-            shredded=live.shred(),
-            protection=protection,
+            protection=secrets[0].protection if secrets else None,
             copies=copies,
+            shredded=live.shred(),
         )
 
-    def _take_down(self, stack: _Stack, report: ExitReport) -> ExitReport:
+    def _take_down(self, stack: _Stack) -> list[tuple[str, Outcome]]:
+        """Undo `_bring_up`; what became of each login, by its accessor."""
         if stack.broker is not None:
             if os.environ.get(ENVIRONMENT) == str(stack.broker.path):
                 del os.environ[ENVIRONMENT]
             stack.broker.close()
         stack.renewer.close()
+        outcomes = []
         for login in stack.logins.values():
-            accessor = login.lease_id
-            for ending, outcome in login.close(PATIENCE):
-                if ending.terms.lease_id == accessor:
-                    report = report.with_login(ending.terms.lease_id, outcome)
+            ended = login.close(PATIENCE)
+            outcomes += [(ending.terms.lease_id, outcome) for ending, outcome in ended]
             login.shred()
         for issuer in stack.issuers.values():
             issuer.close()
         if self._sigterm is not None:
             self._sigterm.remove()
-        return report
+        return outcomes
 
 
 def _view(live: LiveGrant) -> ScopeView:

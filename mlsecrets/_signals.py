@@ -36,10 +36,13 @@ class SigtermExit:
             return
         if threading.current_thread() is not threading.main_thread():
             return
+        # Once it has come it stays ignored: the process is on its way out.
         if signal.getsignal(signal.SIGTERM) is _exit:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._installed = False
 
 
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
+    # timeout(1) and systemd may send it twice; the second must not cut this short.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(EXIT_STATUS)

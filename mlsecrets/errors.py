@@ -6,9 +6,10 @@
     ├── ManifestError               mlsecrets.toml cannot be used as it is
     │   ├── ManifestNotFound        there is none where we looked
     │   └── UnknownScope            it has no scope of that name
-    ├── IdentityError               the process cannot show who it is (file missing, empty, …)
-    ├── IssuerError                 the issuer answered, and the answer is no
+    ├── IdentityError               the process cannot show who it is (file missing,
+    empty, …) ├── IssuerError                 the issuer answered, and the answer is no
     │   ├── IssuerUnavailable       it did not answer, or not now: worth another try
+    │   │   ├── IssuerUnreachable   no connection: nothing can have arrived
     │   │   ├── IssuerSealed        OpenBao/Vault is up but sealed
     │   │   └── IssuerThrottled     it asks to be called later (429, ``Retry-After``)
     │   ├── LoginRefused            the identity was presented and refused
@@ -100,6 +101,10 @@ class IssuerError(MLSecretsError):
 
 class IssuerUnavailable(IssuerError):
     """The issuer did not answer, or not now: worth another try."""
+
+
+class IssuerUnreachable(IssuerUnavailable):
+    """No connection was made: no byte of the request can have arrived."""
 
 
 class IssuerSealed(IssuerUnavailable):

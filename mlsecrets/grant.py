@@ -22,7 +22,8 @@ class Terms:
         lifetime: seconds the credentials were granted for, from `issued_at`.
         deadline: monotonic seconds at which they end.
         renewable: whether the issuer offers later terms for the same credentials.
-        ceiling: monotonic seconds past which no renewal can go; None if unknown.
+        ceiling: monotonic seconds past which no renewal goes: the scope's max_ttl,
+            counted from the issue.
         parent: the lease_id of the login that the grant dies with, if any.
         generation: 1 for a lease's first credentials, one more for each replacement.
     """

@@ -72,7 +72,7 @@ class LeaseAuth(AuthBase):
     ) -> requests.Response:
         refused = response.request
         generation = getattr(refused, _GENERATION, None)
-        if response.status_code != 401 or generation is None:  # noqa: PLR2004
+        if response.status_code != 401 or generation is None:
             return response
         self._reference.source().invalidate(generation)
         # Give the connection back before it is used again.

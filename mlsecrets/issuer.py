@@ -78,7 +78,7 @@ class Issuer(Protocol):
         """What cannot be done with this scope's credentials."""
 
     def connection(self, scope: Scope) -> Mapping[str, str]:
-        """What a client needs besides credentials: ``endpoint_url``, ``region_name``."""
+        """What clients need besides: ``endpoint_url``, ``region_name``, ``ca_file``."""
 
     def issue(self, scope: Scope, timeout: float) -> Grant:
         """New credentials for a scope."""

@@ -90,7 +90,7 @@ def test_a_replacement_overlaps_the_old(world: World) -> None:
 def test_replaced_credentials_are_wiped_when_their_last_reader_leaves(
     world: World,
 ) -> None:
-    """A buffer is wiped when nobody refers to it (tests/memory): not before, not later."""
+    """A buffer is wiped when nobody refers to it (tests/memory), and not before."""
     old = world.live.snapshot()
     buffer = weakref.ref(old.credentials.buffer)
     world.live.tend()
@@ -208,6 +208,21 @@ def test_a_capped_renewal_turns_into_a_replacement(renewable: World) -> None:
         renewable.live.tend()
     assert "replaced" in renewable.names()
     assert renewable.live.snapshot().terms.generation == 2
+
+
+def test_nothing_is_renewed_past_the_scopes_max_ttl() -> None:
+    """The issuer would renew for ever; the scope's owner said how long."""
+    world = World(renewable=True)
+    world.live.open()
+    born = world.clock.monotonic()
+    while world.live.snapshot().terms.generation == 1:
+        assert world.clock.monotonic() - born < scope().max_ttl
+        assert world.live.snapshot().terms.deadline <= born + scope().max_ttl
+        world.clock.advance(70)
+        world.live.tend()
+    assert world.issuer.count("issue") == 2
+    world.live.close()
+    world.live.shred()
 
 
 def test_no_credentials_are_minted_because_a_renewal_failed(renewable: World) -> None:

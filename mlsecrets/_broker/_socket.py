@@ -8,6 +8,7 @@ import socket
 import stat
 import struct
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from ..errors import OwnerGone
@@ -18,12 +19,32 @@ ENVIRONMENT = "MLSECRETS_SOCK"
 LONGEST_PATH = 107
 
 
+#: The path that this process used before, with its process id.
+_reserved: tuple[int, Path] | None = None
+
+
 def make_path() -> Path:
-    """A fresh path in a 0700 folder of our own, short enough for a socket.
+    """A path in a 0700 folder of our own, short enough for a socket.
+
+    The same one for each block of a process where possible: a forkserver keeps the
+    environment that it was started with, and in it the path of an earlier block.
 
     Raises:
         OwnerGone: no folder is usable.
     """
+    global _reserved  # noqa: PLW0603  a process has one
+    if _reserved is not None and _reserved[0] == os.getpid():
+        with suppress(OSError):
+            # Fails if it is in use, or if somebody else took the name meanwhile.
+            _reserved[1].parent.mkdir(mode=0o700)
+            return _reserved[1]
+    path = _fresh_path()
+    if _reserved is None or _reserved[0] != os.getpid():
+        _reserved = (os.getpid(), path)
+    return path
+
+
+def _fresh_path() -> Path:
     places = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")  # noqa: S108
     for place in places:
         # mkdtemp adds 8 characters; pytest's and Lightning's folders are too long.
@@ -76,13 +97,14 @@ def connect(path: Path, timeout: float) -> socket.socket:
 def same_user(connection: socket.socket) -> bool:
     """Whether the other end runs as this user; True where the system cannot say.
 
-    Where it cannot (macOS, with no SO_PEERCRED), the 0700 folder alone keeps others out.
+    Where it cannot (macOS, with no SO_PEERCRED), the 0700 folder alone keeps others
+    out.
     """
     return not hasattr(socket, "SO_PEERCRED") or peer(connection)[1] == os.getuid()
 
 
 def peer(connection: socket.socket) -> tuple[int, int]:
-    """Process and user id of the other end (unix(7): SO_PEERCRED); (0, -1) if unknown."""
+    """Process and user id of the other end (unix(7): SO_PEERCRED); else (0, -1)."""
     if not hasattr(socket, "SO_PEERCRED"):
         return 0, -1
     size = struct.calcsize("3i")

@@ -1,8 +1,8 @@
 """What OpenBao's and Vault's refusals mean.
 
-The status code alone does not say: a 400 can be a lease that is gone, a database that is
-down for a minute, or an expired JWT; a 403 can be a dead token or a policy. The phrases
-below are matched, never quoted: an answer's text is not ours to show.
+The status code alone does not say: a 400 can be a lease that is gone, a database that
+is down for a minute, or an expired JWT; a 403 can be a dead token or a policy. The
+phrases below are matched, never quoted: an answer's text is not ours to show.
 """
 
 from __future__ import annotations
@@ -84,10 +84,11 @@ def login_error(answer: Answer, where: str, kind: str, path: str) -> IssuerError
             f"{where} refuses the {kind} identity: it knows no such role at {path}",
             remedy="correct the identity's role or mount in the manifest",
         )
-    if "invalid role" in said:
+    if "invalid role or secret" in said:
+        # OpenBao does not say which, so that nobody learns which role ids exist.
         return LoginRefused(
-            f"{where} refuses the {kind} identity: it knows no such role at {path}",
-            remedy="correct the role id, or the mount in the manifest",
+            f"{where} refuses the {kind} identity at {path}: wrong role or secret id",
+            remedy="check both files: the secret id may have been rotated or used up",
         )
     return LoginRefused(
         f"{where} refuses the {kind} identity at {path} ({answer.status})",

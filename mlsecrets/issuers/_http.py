@@ -12,7 +12,12 @@ import requests
 import tenacity
 
 from ..clock import Clock
-from ..errors import BadAnswer, IssuerUnavailable, UntrustedIssuer
+from ..errors import (
+    BadAnswer,
+    IssuerUnavailable,
+    IssuerUnreachable,
+    UntrustedIssuer,
+)
 
 #: An issuer's answer is a few KiB; OpenBao's own request limit is 32 MiB.
 MAX_ANSWER_BYTES = 1 << 20
@@ -88,7 +93,7 @@ class HTTPClient:
             BadAnswer: the answer is too large or is a redirect.
         """
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_NotConnected),
+            retry=tenacity.retry_if_exception_type(IssuerUnreachable),
             stop=tenacity.stop_after_delay(timeout / 2)
             | tenacity.stop_after_attempt(3),
             wait=tenacity.wait_random_exponential(0.05, max=0.5),
@@ -171,7 +176,7 @@ class HTTPClient:
         if isinstance(
             error, (requests.exceptions.ConnectTimeout, requests.ConnectionError)
         ) and _refused(error):
-            return _NotConnected(
+            return IssuerUnreachable(
                 f"no connection to {where}",
                 remedy="check that it runs, that the address is right and that no "
                 "firewall is in between",
@@ -182,13 +187,9 @@ class HTTPClient:
         )
 
 
-class _NotConnected(IssuerUnavailable):
-    """No byte of the request can have arrived: safe to repeat."""
-
-
 def _refused(error: BaseException) -> bool:
     """Whether the connection was never made."""
-    from urllib3.exceptions import (  # noqa: PLC0415
+    from urllib3.exceptions import (
         ConnectTimeoutError,
         MaxRetryError,
         NewConnectionError,

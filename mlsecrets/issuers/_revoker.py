@@ -1,9 +1,9 @@
 """Asking the platform's revoker to end an STS session.
 
 A job cannot end its own STS session, and must not hold a key that could end others'.
-So it proves which session it is, by signing a GetCallerIdentity request that the revoker
-forwards to its own STS, and the revoker, which does hold that key, denies exactly that
-session. (The pattern of Vault's AWS auth method.)
+So it proves which session it is, by signing a GetCallerIdentity request that the
+revoker forwards to its own STS, and the revoker, which does hold that key, denies
+exactly that session. (The pattern of Vault's AWS auth method.)
 """
 
 from __future__ import annotations
@@ -49,8 +49,14 @@ class Revoker:
             self._where, values["address"], clock, values.get("ca_file")
         )
 
-    def proof(self, grant: Grant) -> SecretBuffer:
-        """The signed request, sealed: it holds the session token, never the key."""
+    def proof(self, grant: Grant, at: float | None = None) -> SecretBuffer:
+        """The signed request, sealed: it holds the session token, never the key.
+
+        Args:
+            grant: the session that is to end, its key still there.
+            at: epoch seconds to sign for, if this machine's clock is not to be trusted.
+        """
+        signed_at = self._clock.wall() if at is None else at
         credentials = grant.credentials
         headers = {
             "content-type": "application/x-www-form-urlencoded",
@@ -69,7 +75,7 @@ class Revoker:
                 session_token=credentials.reveal("session_token"),
                 region=self._region,
                 service="sts",
-                now=datetime.fromtimestamp(self._clock.wall(), timezone.utc),
+                now=datetime.fromtimestamp(signed_at, timezone.utc),
             )
         return SecretBuffer.of(json.dumps({"headers": signed, "body": BODY}))
 

@@ -107,8 +107,8 @@ def refusal(answer: Answer, where: str, role: str) -> IssuerError:
     if code in {"InvalidIdentityToken", "InvalidParameterValue", "IDPRejectedClaim"}:
         return AccessRefused(
             f"{where} does not accept the web identity for {role} ({code})",
-            remedy="check that the JWT's audience and issuer are those that the store's "
-            "provider is configured with",
+            remedy="check that the JWT's audience and issuer are those that the "
+            "store's provider is configured with",
         )
     return AccessRefused(
         f"{where} does not let this identity assume {role} ({code or answer.status})",

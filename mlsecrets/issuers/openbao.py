@@ -19,7 +19,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
-from ..credentials import Credentials
 from ..errors import AccessRefused, IdentityError, IssuerError, LeaseExpired
 from ..grant import Ending, Fate, Grant, Outcome, Terms
 from ..issuer import Context, Limits
@@ -241,7 +240,7 @@ class OpenBao:
             raise IssuerError(
                 f"{self._client.where} granted {scope.name} for "
                 f"{terms.lifetime:g} s, which is dead on arrival",
-                remedy="raise the ttl of the role behind the scope's path to 2 s or more",
+                remedy="raise the ttl of the role behind the path to 2 s or more",
             )
         if terms.lifetime > scope.max_ttl:
             raise AccessRefused(

@@ -17,6 +17,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -32,6 +33,8 @@ from ..scope import Scope
 from ._http import Answer, HTTPClient
 from ._revoker import PROOF_LIFETIME, Revoker
 from ._sts_answers import expiration, parse, refusal, session_credentials
+
+log = logging.getLogger("mlsecrets")
 
 #: The shortest DurationSeconds that AWS accepts (STS API Reference,
 #: "AssumeRoleWithWebIdentity"); for less, the store's own default decides.
@@ -87,7 +90,7 @@ class STS:
             )
 
     def limits(self, scope: Scope) -> Limits:
-        """A session cannot be renewed, only replaced; ended early by a revoker alone."""
+        """A session is replaced, not renewed; only a revoker ends it early."""
         if self._revoker is None:
             return Limits(
                 False, False, "an STS session ends at its TTL: no revoker is named"
@@ -114,10 +117,14 @@ class STS:
         answer = self._assume(scope, session, timeout)
         if answer.status != 200:
             raise refusal(answer, self._where, scope.options["role"])
-        self._check_clock(answer)
         leaves = parse(answer, self._where)
         credentials = session_credentials(leaves, self._where)
-        return Grant(self._terms(scope, session, leaves, answer), credentials)
+        grant = Grant(self._terms(scope, session, leaves, answer), credentials)
+        trouble = self._clock_trouble(answer) or self._terms_trouble(scope, grant.terms)
+        if trouble is not None:
+            self._discard(grant, answer, timeout)
+            raise trouble
+        return grant
 
     def renew(self, scope: Scope, grant: Grant, timeout: float) -> Terms:
         """Not possible: an STS session has one end, set at its start."""
@@ -176,23 +183,10 @@ class STS:
     def _terms(
         self, scope: Scope, session: str, leaves: dict[str, str], answer: Answer
     ) -> Terms:
-        # Both instants are the server's, so that our own clock cannot lengthen the life;
-        # Date counts whole seconds, hence one second less.
+        # Both instants are the server's, so that our own clock cannot lengthen the
+        # life; Date counts whole seconds, hence one second less.
         now = answer.date + 1.0 if answer.date is not None else self._clock.wall()
         lifetime = expiration(leaves, self._where) - now
-        if lifetime > scope.max_ttl:
-            raise AccessRefused(
-                f"{self._where} granted {scope.name} for {lifetime:.0f} s, but its "
-                f"max_ttl is {scope.max_ttl:g} s",
-                remedy="lower the session duration at the store, or raise max_ttl with "
-                "the scope's owner",
-            )
-        if lifetime <= 0:
-            raise IssuerError(
-                f"{self._where} granted {scope.name} for {lifetime:.0f} s, which is dead "
-                "on arrival",
-                remedy="raise the session duration at the store to 2 s or more",
-            )
         return Terms(
             scope=scope.name,
             lease_id=session,
@@ -201,12 +195,40 @@ class STS:
             deadline=answer.sent_at + lifetime,
         )
 
-    def _check_clock(self, answer: Answer) -> None:
-        if answer.skew is not None and abs(answer.skew) > MAX_SKEW:
-            direction = "ahead of" if answer.skew > 0 else "behind"
-            raise ClockSkew(
-                f"this machine's clock is {abs(answer.skew):.0f} s {direction} that of "
-                f"{self._where}: the store would refuse every signature",
-                remedy="synchronise the clock (timedatectl set-ntp true, or chronyc "
-                "makestep)",
+    def _terms_trouble(self, scope: Scope, terms: Terms) -> IssuerError | None:
+        granted = f"{self._where} granted {scope.name} for {terms.lifetime:.0f} s"
+        if terms.lifetime > scope.max_ttl:
+            return AccessRefused(
+                f"{granted}, but its max_ttl is {scope.max_ttl:g} s",
+                remedy="lower the session duration at the store, or raise max_ttl with "
+                "the scope's owner",
             )
+        if terms.lifetime <= 0:
+            return IssuerError(
+                f"{granted}, which is dead on arrival",
+                remedy="raise the session duration at the store to 2 s or more",
+            )
+        return None
+
+    def _clock_trouble(self, answer: Answer) -> IssuerError | None:
+        if answer.skew is None or abs(answer.skew) <= MAX_SKEW:
+            return None
+        direction = "ahead of" if answer.skew > 0 else "behind"
+        return ClockSkew(
+            f"this machine's clock is {abs(answer.skew):.0f} s {direction} that of "
+            f"{self._where}: the store would refuse every signature",
+            remedy="synchronise it (timedatectl set-ntp true, or chronyc makestep)",
+        )
+
+    def _discard(self, grant: Grant, answer: Answer, timeout: float) -> None:
+        """End a session that is not wanted after all, if that can be done."""
+        try:
+            if self._revoker is not None:
+                # By the server's clock: ours may be what is wrong.
+                with self._revoker.proof(grant, at=answer.date) as proof:
+                    self._revoker.end(proof, timeout)
+        except IssuerError:
+            # It ends at its TTL; why it is not wanted is what the caller has to hear.
+            log.warning("session %s was not revoked", grant.terms.lease_id)
+        finally:
+            grant.credentials.close()

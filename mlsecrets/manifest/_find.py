@@ -53,7 +53,7 @@ def _ours(path: Path) -> Path:
     owner = path.stat().st_uid
     if hasattr(os, "geteuid") and owner not in {0, os.geteuid()}:
         raise ManifestError(
-            f"{path} belongs to another user ({owner}; expected {os.geteuid()} or root)",
+            f"{path} belongs to user {owner}; expected {os.geteuid()} or root",
             remedy=f"if you trust it, say so: {VARIABLE}={path}",
         )
     return path

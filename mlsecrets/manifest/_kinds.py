@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 from typing import Any, Literal
 
 from ..keys import Key
@@ -57,7 +57,10 @@ class Kinds:
             ImportError, AttributeError: its package is broken or lacks something.
         """
         found = self._table(group)[kind]
-        return found.load() if isinstance(found, EntryPoint) else found
+        # Not by isinstance(EntryPoint): once somebody has imported the
+        # importlib_metadata backport (MLflow does), entry points are of its class
+        # instead.
+        return found if isinstance(found, type) else found.load()
 
     def issuer(self, kind: str) -> Any:
         """The class of a kind of issuer; raises as `get` does."""

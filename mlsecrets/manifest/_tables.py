@@ -60,7 +60,8 @@ SCOPE_KEYS: Mapping[str, Key] = {
     "max_ttl": Key(
         "duration",
         required=True,
-        description="how long a lease may be kept alive, such as 12h",
+        description="how long one set of credentials may live, renewals included, "
+        "such as 12h",
     ),
     "access": Key(
         "list",

@@ -45,8 +45,9 @@ class SecretBuffer:
         self._size = size
         self._slots: tuple[Slot, ...] = (Slot(0, size),)
         self._content = Content(size)
-        # Also runs at interpreter exit, before modules are torn down.
-        weakref.finalize(self, self._content.close)
+        # Not at interpreter exit: finalisers run before the exit hook that ends what is
+        # leased, which still needs the secrets to do so. The kernel takes the pages.
+        weakref.finalize(self, self._content.close).atexit = False
 
     @classmethod
     def of(cls, *values: str | Bytes) -> SecretBuffer:

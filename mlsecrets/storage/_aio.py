@@ -66,9 +66,9 @@ def lease_session(router: Router) -> AioSession:
 def _no_folders(router: Router) -> Any:
     """A handler that answers s3fs's questions about folders as S3 would.
 
-    S3 has none, but s3fs asks for objects of their names, and deletes those too. A lease
-    of ``run-*/*`` may not touch an object ``run-1``: where s3fs expects "not found", the
-    store would say "forbidden".
+    S3 has none, but s3fs asks for objects of their names, and deletes those too. A
+    lease of ``run-*/*`` may not touch an object ``run-1``: where s3fs expects "not
+    found", the store would say "forbidden".
     """
 
     def handler(params: Any, model: Any, **_: Any) -> None:

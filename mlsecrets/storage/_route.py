@@ -83,7 +83,7 @@ class Router:
             raise NotLeased(
                 f"no lease of {self.scope or 'any S3 scope'} is open, here or in a "
                 "parent process",
-                remedy=f'open one around this code: with lease("{self.scope or "…"}"): …',
+                remedy=f'open one around it: with lease("{self.scope or "…"}"): …',
             )
         if any(view.connection != known[0].connection for view in known):
             names = ", ".join(view.name for view in known)

@@ -11,8 +11,8 @@ class LeaseSession:
     """Creates aiobotocore clients, and imports aiobotocore only then.
 
     It is put into ``fsspec.config.conf`` when a block is entered, where most programs
-    have not imported aiobotocore yet and some never will. Its pickle is the scope's name
-    and its repr is stable, because fsspec caches file systems by it.
+    have not imported aiobotocore yet and some never will. Its pickle is the scope's
+    name and its repr is stable, because fsspec caches file systems by it.
     """
 
     def __init__(self, scope: str | None = None) -> None:
@@ -26,6 +26,6 @@ class LeaseSession:
 
     def create_client(self, *args: Any, **kwargs: Any) -> Any:
         """A client context, as `aiobotocore.session.AioSession.create_client` gives."""
-        from ._aio import lease_session  # noqa: PLC0415  see the class
+        from ._aio import lease_session
 
         return lease_session(Router(self.scope)).create_client(*args, **kwargs)

@@ -63,8 +63,9 @@ class LeaseCredentials(Credentials):
         return self.reference.source()
 
     def freeze(self, grant: Grant) -> ReadOnlyCredentials:
-        """One generation's values as botocore wants them: strings, for one signature."""
-        # Whoever holds a snapshot keeps it from being wiped, so this cannot fail midway.
+        """One generation's values as botocore wants them, for one signature."""
+        # Whoever holds a snapshot keeps it from being wiped, so this cannot fail
+        # midway.
         self.generation = grant.terms.generation
         credentials = grant.credentials
         return ReadOnlyCredentials(

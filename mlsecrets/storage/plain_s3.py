@@ -21,9 +21,9 @@ _before: Any = None
 
 
 def enter() -> None:
-    """A block with an S3 lease begins: route plain ``s3://`` through the open leases."""
+    """A block with an S3 lease begins: route plain ``s3://`` through it."""
     global _users, _before  # noqa: PLW0603  as global as what it changes
-    from fsspec.config import conf  # noqa: PLC0415  only programs with S3 scopes pay
+    from fsspec.config import conf
 
     with _lock:
         if _users == 0:
@@ -35,7 +35,7 @@ def enter() -> None:
 def leave() -> None:
     """It ends: put back what was there, and drop file systems made in between."""
     global _users  # noqa: PLW0603
-    from fsspec.config import conf  # noqa: PLC0415
+    from fsspec.config import conf
 
     with _lock:
         _users -= 1
@@ -75,6 +75,6 @@ def drop_cached() -> None:
         *([own.LeaseS3FileSystem] if own else []),
     ):
         # fsspec has clear_instance_cache(), but that would drop the user's own as well.
-        for token, fs in list(kind._cache.items()):
+        for token, fs in list(kind._cache.items()):  # noqa: SLF001  see above
             if isinstance(fs.session, LeaseSession):
-                del kind._cache[token]
+                del kind._cache[token]  # noqa: SLF001

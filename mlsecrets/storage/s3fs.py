@@ -15,7 +15,7 @@ from ._route import Router, client_settings
 from ._session import LeaseSession
 
 
-class LeaseS3FileSystem(s3fs.S3FileSystem):  # type: ignore[misc]  # s3fs is untyped
+class LeaseS3FileSystem(s3fs.S3FileSystem):
     """An S3 file system whose requests are signed by whichever open lease covers them.
 
     It holds no secret: its `storage_options`, pickle and JSON have the scope's name at
@@ -37,7 +37,7 @@ class LeaseS3FileSystem(s3fs.S3FileSystem):  # type: ignore[misc]  # s3fs is unt
         given = {"key", "secret", "token", "session", "profile"} & options.keys()
         if given:
             raise TypeError(
-                f"leases3 takes no {', '.join(sorted(given))}: its credentials are leased"
+                f"leases3 takes no {', '.join(sorted(given))}: credentials are leased"
             )
         settings = client_settings(Router(scope).connection())
         settings |= options.pop("client_kwargs", {})
@@ -49,3 +49,18 @@ class LeaseS3FileSystem(s3fs.S3FileSystem):  # type: ignore[misc]  # s3fs is unt
             client_kwargs=settings,
             **options,
         )
+
+    @classmethod
+    def _strip_protocol(cls, path: Any) -> Any:
+        # Paths that somebody copied from elsewhere. Not by a second `protocol`: fsspec
+        # would apply the settings of plain s3 to this class, too.
+        if isinstance(path, str) and path.startswith("s3://"):
+            path = path[len("s3://") :]
+        return super()._strip_protocol(path)
+
+    async def _mkdir(self, path: str, *args: Any, **kwargs: Any) -> None:
+        # S3 keeps no folders, and no lease can make a bucket: s3fs would ask for the
+        # bucket twice before each checkpoint, and be refused once.
+        bucket, key, _ = self.split_path(self._strip_protocol(path).rstrip("/"))
+        if not key:
+            raise FileExistsError(f"{bucket}: leases do not make buckets")

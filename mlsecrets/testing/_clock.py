@@ -19,7 +19,8 @@ class FakeClock:
     60.0
 
     Args:
-        wall: what the wall clock says at first, in epoch seconds; the real time if None,
+        wall: what the wall clock says at first, in epoch seconds; the real time if
+        None,
             for tests against servers that have a clock of their own.
     """
 

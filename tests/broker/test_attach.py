@@ -116,7 +116,7 @@ def test_what_a_scope_allows_is_known_to_workers(owner: Owner) -> None:
 def test_a_reference_is_small_stable_and_secret_free() -> None:
     """Libraries cache by its repr and send its pickle anywhere."""
     reference = Reference("data", "/run/x/socket", 7)
-    again = pickle.loads(pickle.dumps(reference))  # noqa: S301  our own
+    again = pickle.loads(pickle.dumps(reference))
     assert again == reference == Reference("data")
     assert hash(again) == hash(reference)
     assert repr(again) == "Reference(scope='data')"
@@ -216,7 +216,7 @@ def test_an_unknown_question_is_answered_with_an_error(owner: Owner) -> None:
 
 def test_the_path_is_short_enough_for_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     """unix(7) allows 107 bytes; test runners' folders are longer."""
-    long = "/tmp/" + "x" * 120  # noqa: S108
+    long = "/tmp/" + "x" * 120
     monkeypatch.setenv("XDG_RUNTIME_DIR", long)
     path = make_path()
     remove(path)

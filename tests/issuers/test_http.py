@@ -29,7 +29,7 @@ class Handler(BaseHTTPRequestHandler):
 
     release = threading.Event()
 
-    def do_GET(self) -> None:  # noqa: N802  http.server's name
+    def do_GET(self) -> None:
         if self.path == "/redirect":
             self.send_response(307)
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
@@ -119,7 +119,7 @@ def test_nothing_listens(client: HTTPClient) -> None:
 def test_credentials_of_the_environment_are_not_sent(
     client: HTTPClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """requests would take an Authorization from ~/.netrc, over the one we set."""
+    """Requests would take an Authorization from ~/.netrc, over the one we set."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -213,26 +213,26 @@ def test_a_certificate_of_the_named_authority_is_trusted(tmp_path: Path) -> None
 
 def test_an_unknown_authority_is_refused(tmp_path: Path) -> None:
     """And the remedy is not to switch verification off."""
-    with TLSServer(certificate(tmp_path, 10)) as server:
-        with pytest.raises(UntrustedIssuer, match="self-signed") as caught:
-            call(server.address, None)
+    with (
+        TLSServer(certificate(tmp_path, 10)) as server,
+        pytest.raises(UntrustedIssuer, match="self-signed") as caught,
+    ):
+        call(server.address, None)
     assert "ca_file" in (caught.value.remedy or "")
 
 
 def test_an_expired_certificate_is_refused(tmp_path: Path) -> None:
     """By name, so that somebody renews it."""
     pem = certificate(tmp_path, -1)
-    with TLSServer(pem) as server:
-        with pytest.raises(UntrustedIssuer, match="expired"):
-            call(server.address, pem)
+    with TLSServer(pem) as server, pytest.raises(UntrustedIssuer, match="expired"):
+        call(server.address, pem)
 
 
 def test_a_certificate_for_another_host_is_refused(tmp_path: Path) -> None:
     """The address is part of what is verified."""
     pem = certificate(tmp_path, 10, host="127.0.0.2")
-    with TLSServer(pem) as server:
-        with pytest.raises(UntrustedIssuer, match="mismatch"):
-            call(server.address, pem)
+    with TLSServer(pem) as server, pytest.raises(UntrustedIssuer, match="mismatch"):
+        call(server.address, pem)
 
 
 def test_plain_http_where_tls_was_expected(server: str) -> None:

@@ -97,7 +97,7 @@ def test_a_file_that_another_user_put_above_us_is_refused(tmp_path: Path) -> Non
     path = tmp_path / "mlsecrets.toml"
     path.write_text("")
     os.chown(path, 65534, 65534)
-    with pytest.raises(ManifestError, match="another user") as caught:
+    with pytest.raises(ManifestError, match="belongs to user") as caught:
         find(None, {}, tmp_path)
     assert f"MLSECRETS_CONFIG={path}" in (caught.value.remedy or "")
     assert find(None, {"MLSECRETS_CONFIG": str(path)}, tmp_path) == path

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -190,3 +192,16 @@ def test_what_is_not_toml_names_the_line(
     path.write_text(text)
     with pytest.raises(ManifestError, match=message):
         load(path, kinds)
+
+
+def test_kinds_are_found_whoever_lists_the_entry_points() -> None:
+    """The importlib_metadata backport answers for the standard library."""
+    pytest.importorskip("importlib_metadata")
+    code = (
+        "import importlib_metadata, mlsecrets.manifest as m;"
+        "print(m.Kinds.issuer(m.kinds, 'openbao').__name__)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "OpenBao"

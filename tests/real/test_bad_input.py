@@ -1,7 +1,8 @@
-"""Wrong input: each mistake is a typed error that says what to do, and loses nothing."""
+"""Wrong input: each mistake is a typed error with a remedy, and loses nothing."""
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,8 +65,7 @@ def test_an_unreachable_issuer(stack: DevStack, edited: Edit) -> None:
     """In seconds, not minutes."""
     configure(edited((stack.openbao.address, "http://127.0.0.1:9")))
     begun = time.monotonic()
-    error = fails(errors.IssuerUnavailable.__subclasses__()[-1], "mlflow")
-    assert isinstance(error, errors.IssuerUnavailable)
+    error = fails(errors.IssuerUnreachable, "mlflow")
     assert "http://127.0.0.1:9" in str(error)
     assert time.monotonic() - begun < 10
 
@@ -164,7 +164,7 @@ def test_a_clock_that_is_off_by_an_hour(stack: DevStack, hours: int) -> None:
     clock.jump(hours * 3600)
     configure(stack.manifest_path, clock=clock)
     error = fails(errors.ClockSkew, "train-data")
-    assert "3600 s" in str(error) or "3599 s" in str(error)
+    assert re.search(r"clock is (359|360)\d s", str(error))
     assert ("ahead of" if hours > 0 else "behind") in str(error)
 
 

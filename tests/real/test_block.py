@@ -108,9 +108,8 @@ def test_a_process_without_a_lease_holds_nothing(stack: DevStack) -> None:
 def test_a_block_is_entered_once(stack: DevStack) -> None:
     """The same object twice would be two leases with one end."""
     block = lease("mlflow")
-    with block:
-        with pytest.raises(RuntimeError, match="already entered"):
-            block.__enter__()
+    with block, pytest.raises(RuntimeError, match="already entered"):
+        block.__enter__()
 
 
 @pytest.mark.parametrize("wrong", [(), (1,), ("mlflow", "mlflow")])

@@ -1,4 +1,4 @@
-"""fsspec's own public test-suite, on leases and, for comparison, on the store's own key.
+"""fsspec's own public test-suite, on leases and, to compare, on the store's own key.
 
 SeaweedFS keeps folders, which S3 does not, and words some errors in its own way; that
 fails 26 tests for any client. They are named here, and have to fail for stock s3fs with

@@ -14,12 +14,13 @@ from mlsecrets.devstack import DevStack
 from mlsecrets.http import LeaseAuth
 
 
-
 @pytest.fixture
 def url(stack: DevStack) -> str:
     """An address that the scope's access names."""
     line = next(
-        line for line in stack.manifest_path.read_text().splitlines() if "use http" in line
+        line
+        for line in stack.manifest_path.read_text().splitlines()
+        if "use http" in line
     )
     return line.split("use ")[1].split('"')[0] + "/api/2.0/runs"
 

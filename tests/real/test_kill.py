@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,6 @@ with lease("train-data") as data:
 
 def start(stack: DevStack, on_sigterm: str) -> tuple[subprocess.Popen[str], Any]:
     """A trainer, and a client with what it was told."""
-    import json
-
     trainer = subprocess.Popen(
         [
             sys.executable,
@@ -122,3 +122,45 @@ def test_no_socket_of_a_dead_trainer_is_trusted(
         assert "MLSECRETS_SOCK" not in environ  # set later, inside the process
     finally:
         stop(trainer, client)
+
+
+def test_a_second_sigterm_does_not_cut_the_ending_short(
+    mlsecrets_stack: DevStack,
+) -> None:
+    """timeout(1) and systemd may send it twice."""
+    trainer, client = start(mlsecrets_stack, "'exit'")
+    try:
+        for _ in range(20):
+            trainer.send_signal(signal.SIGTERM)
+            threading.Event().wait(0.003)
+        assert trainer.wait(10) == 128 + signal.SIGTERM
+        assert refused_as(client) == "AccessDenied"
+    finally:
+        stop(trainer, client)
+
+
+def test_what_is_held_to_the_end_of_the_process_is_revoked(
+    mlsecrets_stack: DevStack, tmp_path: Path
+) -> None:
+    """`hold` without a block: the exit hook ends it, before its memory is wiped."""
+    code = (
+        "import sys, mlsecrets;"
+        "mlsecrets.configure(sys.argv[1], journal=sys.argv[2]);"
+        "mlsecrets.hold('train-data').snapshot()"
+    )
+    journal = tmp_path / "journal.jsonl"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(mlsecrets_stack.manifest_path), str(journal)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == ""
+    events = [json.loads(line) for line in journal.read_text().splitlines()]
+    ended = [(e["event"], e["scope"]) for e in events if e["event"] != "issued"]
+    assert ended == [
+        ("revoked", "train-data"),
+        ("revoked", "login:bao"),
+        ("shredded", "login:bao"),
+        ("shredded", "train-data"),
+    ]

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from mlsecrets import _current, configure, errors, hold, lease, release
+from mlsecrets._live import LiveGrant
 from mlsecrets.devstack import DevStack
+from mlsecrets.devstack.user_registry import UserRegistry
 from mlsecrets.grant import Fate
 from mlsecrets.testing import FakeClock
 from tests.real.conftest import Edit
-from tests.real.rabbitmq import RabbitMQ
 
 DYNAMIC = """
 [scopes.queue]
@@ -40,59 +41,51 @@ access = ["use https://hub.example.org"]
 """
 
 
+def login() -> LiveGrant:
+    """The process's own token."""
+    stack = _current.session()._stack
+    assert stack is not None
+    return stack.logins["bao"]
+
+
+def wait_until_empty(registry: UserRegistry) -> None:
+    """OpenBao ends a token's leases in the background: soon, not at once."""
+    deadline = time.monotonic() + 10
+    while registry.users and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+    assert registry.users == set()
+
+
 def with_scope(path: Path, text: str) -> Path:
     path.write_text(path.read_text() + text)
     return path
 
 
 @pytest.fixture(scope="module")
-def rabbitmq(mlsecrets_stack: DevStack) -> Iterator[RabbitMQ]:
+def registry(mlsecrets_stack: DevStack) -> Iterator[UserRegistry]:
     """A dynamic engine whose leases live 8 s, renewable up to 20 s."""
     admin = mlsecrets_stack.openbao.admin()
-    with RabbitMQ() as server:
+    with UserRegistry() as server:
+        server.mount(admin, ttl=8, max_ttl=20, at="queue")
+        # May read them, but not revoke them by name.
+        policy = {"path": {"queue/creds/worker": {"capabilities": ["read"]}}}
         for path, body in (
-            ("sys/mounts/queue", {"type": "rabbitmq"}),
-            (
-                "queue/config/connection",
-                {
-                    "connection_uri": server.address,
-                    "username": "admin",
-                    "password": "admin",
-                    "verify_connection": False,
-                },
-            ),
-            ("queue/config/lease", {"ttl": 8, "max_ttl": 20}),
-            ("queue/roles/worker", {"tags": "", "vhosts": '{"/":{"read":".*"}}'}),
-            (
-                "sys/policies/acl/queue",
-                {
-                    "policy": json.dumps(
-                        {
-                            "path": {
-                                "queue/creds/worker": {"capabilities": ["read"]},
-                                "identity/oidc/token/*": {"capabilities": ["read"]},
-                                "secret/data/*": {"capabilities": ["read"]},
-                            }
-                        }
-                    )
-                },
-            ),
+            ("sys/policies/acl/queue", {"policy": json.dumps(policy)}),
             ("auth/approle/role/job", {"token_policies": "default,job,queue"}),
         ):
-            answer = admin.request("POST", path, body)
-            assert answer.status_code < 300, (path, answer.text)
+            assert admin.request("POST", path, body).status_code < 300
         yield server
 
 
 def test_a_dynamic_secret_is_renewed_then_replaced_then_revoked(
-    stack: DevStack, rabbitmq: RabbitMQ, edited: Edit
+    stack: DevStack, registry: UserRegistry, edited: Edit
 ) -> None:
     """The whole life of a lease: later terms while there are any, then a new user."""
     clock = FakeClock(wall=None)
     configure(with_scope(edited(), DYNAMIC), clock=clock)
     with lease("queue") as creds:
         first = creds.snapshot().credentials.public["username"]
-        assert first in rabbitmq.users
+        assert first in registry.users
         session = _current.session()
         live = session.held("queue")
         terms = creds.snapshot().terms
@@ -108,42 +101,38 @@ def test_a_dynamic_secret_is_renewed_then_replaced_then_revoked(
         live.tend()
         assert creds.snapshot().terms.generation == 2
         assert creds.snapshot().credentials.public["username"] != first
-    assert rabbitmq.users == set()
+    wait_until_empty(registry)
     assert {end.outcome.fate for end in creds.report.ended} == {Fate.REVOKED}
 
 
 def test_what_the_policy_lets_nobody_revoke_dies_with_the_login(
-    stack: DevStack, rabbitmq: RabbitMQ, edited: Edit
+    stack: DevStack, registry: UserRegistry, edited: Edit
 ) -> None:
     """The job may not revoke this lease by name; its own token takes it along."""
     configure(with_scope(edited(), DYNAMIC))
     with lease("queue") as creds:
-        assert rabbitmq.users
-    # OpenBao ends a token's leases in the background: soon, not at once.
-    deadline = time.monotonic() + 10
-    while rabbitmq.users and time.monotonic() < deadline:
-        threading.Event().wait(0.02)
-    assert rabbitmq.users == set()
+        assert registry.users
+    wait_until_empty(registry)
     (end,) = creds.report.ended
     assert end.outcome.fate is Fate.REVOKED
     assert end.outcome.reason == "with the process's own token"
 
 
 def test_an_engine_that_is_down_for_a_minute_is_no_refusal(
-    stack: DevStack, rabbitmq: RabbitMQ, edited: Edit
+    stack: DevStack, registry: UserRegistry, edited: Edit
 ) -> None:
     """OpenBao answers 400 or 500 then; it is worth another try."""
     configure(with_scope(edited(), DYNAMIC))
-    rabbitmq.down = True
+    registry.down = True
     try:
         with pytest.raises(errors.IssuerUnavailable):
             lease("queue").__enter__()
     finally:
-        rabbitmq.down = False
+        registry.down = False
 
 
 def test_a_lease_that_was_revoked_elsewhere_is_replaced(
-    stack: DevStack, rabbitmq: RabbitMQ, edited: Edit
+    stack: DevStack, registry: UserRegistry, edited: Edit
 ) -> None:
     """An operator revoked it: there is nothing left to renew."""
     configure(with_scope(edited(), DYNAMIC))
@@ -161,14 +150,14 @@ def test_a_login_that_was_revoked_elsewhere_is_made_again(stack: DevStack) -> No
     """A dead token and a policy that says no are both 403: only the first is cured."""
     with lease("mlflow") as creds:
         session = _current.session()
-        accessor = session._stack.logins["bao"].lease_id
+        accessor = login().lease_id
         admin = stack.openbao.admin()
         body = {"accessor": accessor}
         answer = admin.request("POST", "auth/token/revoke-accessor", body)
         assert answer.status_code == 204
         session.held("mlflow").tend()
         assert creds.snapshot().terms.generation == 2
-        assert session._stack.logins["bao"].lease_id != accessor
+        assert login().lease_id != accessor
 
 
 def test_a_login_is_renewed_and_then_made_anew(edited: Edit) -> None:
@@ -177,16 +166,16 @@ def test_a_login_is_renewed_and_then_made_anew(edited: Edit) -> None:
         clock = FakeClock(wall=None)
         configure(short.manifest_path, clock=clock)
         with lease("mlflow"):
-            login = _current.session()._stack.logins["bao"]
-            first = login.lease_id
+            token = login()
+            first = token.lease_id
             clock.advance(2)
-            login.tend()
-            assert login.lease_id == first
+            token.tend()
+            assert token.lease_id == first
             events = _current.session().journal.events(scope="login:bao")
             assert [event.name for event in events] == ["issued", "renewed"]
             # The server caps the renewals as its own time passes: wait for that.
-            while login.lease_id == first:
-                login.tend()
+            while token.lease_id == first:
+                token.tend()
             names = [
                 event.name
                 for event in _current.session().journal.events(scope="login:bao")
@@ -236,7 +225,7 @@ def test_a_token_ends_at_its_ttl_and_the_report_says_so(stack: DevStack) -> None
 def test_the_logins_token_is_revoked_at_the_end(stack: DevStack) -> None:
     """By the issuer's word: it no longer knows the accessor."""
     with lease("mlflow"):
-        accessor = _current.session()._stack.logins["bao"].lease_id
+        accessor = login().lease_id
         body = {"accessor": accessor}
         admin = stack.openbao.admin()
         lookup = "auth/token/lookup-accessor"

@@ -1,4 +1,4 @@
-"""Worker processes inside a block: they read the owner's lease, whatever their start."""
+"""Workers inside a block read the owner's lease, however they are started."""
 
 from __future__ import annotations
 
