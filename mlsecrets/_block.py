@@ -118,8 +118,7 @@ def hold(scope: str) -> Lease:
     Args:
         scope: a name from the manifest.
 
-    Raises:
-        as `lease` does.
+    It raises what `lease` raises.
     """
     with _lock:
         held = _held.get(scope)

@@ -17,7 +17,7 @@ class Credentials:
     """Secret fields laid end to end in one locked buffer.
 
     Args:
-        fields: field name to value; which names, each subclass says.
+        buffer: its slots are the fields, in the order of `FIELDS`.
         public: what may be shown of them (an access key id, a user name).
     """
 

@@ -29,7 +29,7 @@ class EndedGrant:
         return f"{head} ({self.outcome.reason})" if self.outcome.reason else head
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ExitReport:
     """What became of a lease at the end of its block.
 
@@ -63,6 +63,9 @@ class ExitReport:
             for end in self.ended
         )
         return replace(self, ended=ended)
+
+    def __repr__(self) -> str:
+        return f"<ExitReport {self.scope}: {', '.join(map(str, self.ended))}>"
 
     def __str__(self) -> str:
         lines = [f"{self.scope}: {end}" for end in self.ended]

@@ -19,9 +19,8 @@ class FakeClock:
     60.0
 
     Args:
-        wall: what the wall clock says at first, in epoch seconds; the real time if
-        None,
-            for tests against servers that have a clock of their own.
+        wall: what the wall clock says at first, in epoch seconds. None is the real
+            time, for tests against servers that have a clock of their own.
     """
 
     def __init__(self, wall: float | None = 1_800_000_000.0) -> None:
