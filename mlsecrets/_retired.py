@@ -7,7 +7,7 @@ import weakref
 from ._setbacks import FAILURES
 from .clock import Clock
 from .credentials import Credentials
-from .grant import Ending, Fate, Grant, Outcome
+from .grant import ROUNDING, Ending, Fate, Grant, Outcome
 from .issuer import Issuer
 
 
@@ -53,7 +53,7 @@ class Retired:
 
     def _end(self, ending: Ending, timeout: float) -> Outcome:
         try:
-            if ending.terms.remaining(self._clock.monotonic()) <= 0:
+            if self._dead(ending):
                 return Outcome(Fate.EXPIRED)
             return self._issuer.end(ending, timeout)
         except FAILURES as error:
@@ -62,8 +62,11 @@ class Retired:
             ending.close()
 
     def _drop_expired(self) -> None:
-        now = self._clock.monotonic()
-        for ending in self._endings:
-            if ending.terms.deadline <= now:
-                ending.close()
-        self._endings = [e for e in self._endings if e.terms.deadline > now]
+        dead = [ending for ending in self._endings if self._dead(ending)]
+        for ending in dead:
+            ending.close()
+            self._endings.remove(ending)
+
+    def _dead(self, ending: Ending) -> bool:
+        """Whether it has certainly expired, also by the issuer's count."""
+        return ending.terms.remaining(self._clock.monotonic()) <= -ROUNDING

@@ -293,7 +293,7 @@ class Session:
         return ExitReport(
             scope=live.scope.name,
             ended=tuple(
-                EndedGrant(ending.terms, outcome, max(ending.terms.remaining(now), 0.0))
+                EndedGrant.at(ending.terms, outcome, now)
                 for ending, outcome in outcomes
             ),
             protection=secrets[0].protection if secrets else None,

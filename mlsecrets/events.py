@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-#: Every name an event can have. The field's own words; `doors` may filter by them.
+#: Every name an event can have.
 NAMES = (
     "issued",
     "renewed",
@@ -43,6 +43,10 @@ class Event:
     at: float
     pid: int
     detail: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.name not in NAMES:
+            raise ValueError(f"{self.name!r} is no event; expected one of {NAMES}")
 
     def to_json(self) -> str:
         """One line, keys in a fixed order."""

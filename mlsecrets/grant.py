@@ -60,6 +60,11 @@ class Grant:
         return replace(self, terms=terms)
 
 
+#: Seconds by which a life may be counted short: instants of JWTs, STS answers and Date
+#: headers are whole seconds, and each is rounded to our disadvantage.
+ROUNDING = 2.0
+
+
 class Fate(str, Enum):
     """What became of credentials when they were no longer wanted."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .grant import Fate, Outcome, Terms
+from .grant import ROUNDING, Fate, Outcome, Terms
 from .memory import CopyReport, Protection
 
 
@@ -15,17 +15,22 @@ class EndedGrant:
     Attributes:
         terms: which one.
         outcome: what happened to it, as confirmed by an issuer or a revoker.
-        seconds_left: how long it would still have lived; 0 if it had expired.
+        seconds_left: how long it could still have lived, at most; 0 if it had expired.
     """
 
     terms: Terms
     outcome: Outcome
     seconds_left: float
 
+    @classmethod
+    def at(cls, terms: Terms, outcome: Outcome, now: float) -> EndedGrant:
+        """The end of a grant at monotonic `now`."""
+        return cls(terms, outcome, max(terms.remaining(now) + ROUNDING, 0.0))
+
     def __str__(self) -> str:
         head = f"generation {self.terms.generation} {self.outcome.fate}"
         if self.outcome.fate is Fate.ENDS_AT_TTL:
-            head += f", in {self.seconds_left:.1f} s"
+            head += f", in {self.seconds_left:.1f} s at the latest"
         return f"{head} ({self.outcome.reason})" if self.outcome.reason else head
 
 

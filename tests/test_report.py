@@ -17,7 +17,7 @@ def test_each_fate_in_words() -> None:
     said = [str(ended(fate, "because")) for fate in Fate]
     assert said == [
         "generation 1 revoked (because)",
-        "generation 1 ends at TTL, in 12.3 s (because)",
+        "generation 1 ends at TTL, in 12.3 s at the latest (because)",
         "generation 1 expired (because)",
         "generation 1 static (because)",
     ]

@@ -132,9 +132,9 @@ def _as_said(found: Mapping[str, Any], ended: Mapping[str, Any]) -> bool:
     ]
     if found["how"] == "revoked":
         return [end["fate"] for end in stated] == ["revoked"]
-    # It may have been revoked in the last second of its life, unseen by us; or have
-    # been over for so long that the report has nothing on it.
-    return all(end["fate"] != "revoked" or end["seconds_left"] < 1 for end in stated)
+    # It may have been revoked in the last second of its life, unseen by us (the report
+    # says up to two more); or be over for so long that the report has nothing on it.
+    return all(end["fate"] != "revoked" or end["seconds_left"] < 3 for end in stated)
 
 
 def _control(control: Mapping[str, Any]) -> Promise:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..clock import Clock
 from ..credentials import BearerToken
 from ..grant import Ending, Fate, Grant, Outcome, Terms
-from ..issuer import Context, Limits
+from ..issuer import Limits
 from ..keys import Key
 from ..scope import Scope
 
@@ -49,11 +49,6 @@ class FakeIssuer:
         self._born: dict[str, float] = {}
         self.calls: list[tuple[str, str]] = []
         self.failures: list[Exception] = []
-
-    @classmethod
-    def of(cls, name: str, values: Mapping[str, Any], context: Context) -> FakeIssuer:
-        """As the session makes issuers."""
-        return cls(context.clock)
 
     def limits(self, scope: Scope) -> Limits:
         """Renews if it was made so; always revokes."""

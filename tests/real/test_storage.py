@@ -265,7 +265,7 @@ def test_without_a_revoker_nothing_is_called_revoked(
         pass
     (end,) = data.report.ended
     assert end.outcome.fate is Fate.ENDS_AT_TTL
-    assert 5 < end.seconds_left <= 10
+    assert 5 < end.seconds_left <= 12
     assert "no revoker is named" in str(end)
 
 
