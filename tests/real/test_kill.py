@@ -106,8 +106,10 @@ def test_what_runs_nothing_leaves_the_ttl(
             why = refused_as(client)
         seconds = time.monotonic() - born
         record_property("seconds", seconds)
-        assert why == "InvalidAccessKeyId"
-        assert seconds <= mlsecrets_stack.ttl + 2
+        # Usually InvalidAccessKeyId; in the very second of its end the store may say
+        # AccessDenied, as of a revoked one. That nobody revoked it shows in the time.
+        assert why in {"InvalidAccessKeyId", "AccessDenied"}
+        assert mlsecrets_stack.ttl - 3 <= seconds <= mlsecrets_stack.ttl + 2
     finally:
         stop(trainer, client)
 
