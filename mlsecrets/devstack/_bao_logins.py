@@ -92,7 +92,7 @@ def _jwt(workload_key: str, login: Mapping[str, Any]) -> list[Request]:
         "bound_audiences": [WORKLOAD_AUDIENCE],
         "bound_subject": WORKLOAD_SUBJECT,
         # 0 means "the default", which is minutes; -1 is what turns leeways off
-        # (trust-and-policy.md §1).
+        # (measured on 2.7.2).
         "clock_skew_leeway": -1,
         "expiration_leeway": -1,
         "not_before_leeway": -1,

@@ -1,6 +1,6 @@
 """What SeaweedFS believes about identities: who may assume which role, to do what.
 
-Two traps of 4.48 (backends.md §4.2): ``Federated`` must be the provider's *name*, and
+Two traps of 4.48 (measured): ``Federated`` must be the provider's *name*, and
 trust conditions know claims as ``oidc:<claim>``.
 """
 
@@ -41,7 +41,7 @@ def configuration(issuer: str, ttl: int, signing_key: str) -> dict[str, Any]:
     Args:
         issuer: whose JWTs count, an OpenBao ``/v1/identity/oidc``.
         ttl: of every session, in seconds. Also the longest: a client that asks for
-            900 s, AWS's minimum, then gets `ttl` (backends.md §4.4).
+            900 s, AWS's minimum, then gets `ttl` (measured).
         signing_key: base64 of 32 random bytes.
     """
     provider = {

@@ -53,7 +53,7 @@ class MLflowServer:
                 **python_environment(),
                 "MLFLOW_AUTH_CONFIG_PATH": str(auth),
                 "MLSECRETS_DEVSTACK_ISSUER": self._issuer,
-                # 1414 -> 533 MB (backends.md §1): jobs of its own are not needed.
+                # 1414 -> 533 MB (measured): jobs of its own are not needed.
                 "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
                 "MLFLOW_DISABLE_TELEMETRY": "true",
                 "DO_NOT_TRACK": "true",

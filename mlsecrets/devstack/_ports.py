@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from ._errors import DevStackError
 
 #: What each kind of listener takes beside its own port: OpenBao's cluster port is
-#: port + 1, SeaweedFS's gRPC ports are port + 10000 (backends.md §2.1, §4.1).
+#: port + 1, SeaweedFS's gRPC ports are port + 10000.
 SINGLE = (0,)
 OPENBAO = (0, 1)
 SEAWEEDFS = (0, 10_000)

@@ -1,7 +1,7 @@
 """Ending STS sessions by bucket policy: adding and pruning the statements. Pure.
 
 SeaweedFS matches the ARN that its STS reports, without an account id, as a Deny's
-principal at once (backends.md §4.5). The statement is needed no longer than the session
+principal at once (measured). The statement is needed no longer than the session
 could have lived, so its Sid carries the epoch second after which it may go. Statements
 with other Sids are somebody else's and are never touched.
 """
