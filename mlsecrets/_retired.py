@@ -7,6 +7,7 @@ import weakref
 from ._setbacks import FAILURES
 from .clock import Clock
 from .credentials import Credentials
+from .errors import GrantGone
 from .grant import ROUNDING, Ending, Fate, Grant, Outcome
 from .issuer import Issuer
 
@@ -56,6 +57,8 @@ class Retired:
             if self._dead(ending):
                 return Outcome(Fate.EXPIRED)
             return self._issuer.end(ending, timeout)
+        except GrantGone:
+            return Outcome(Fate.EXPIRED, "the issuer no longer knows it")
         except FAILURES as error:
             return Outcome(Fate.ENDS_AT_TTL, f"revoking failed: {error}")
         finally:

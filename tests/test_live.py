@@ -272,6 +272,27 @@ def test_the_end_revokes_every_generation_that_still_lives(world: World) -> None
     assert world.issuer.count("end") == 2
 
 
+def test_what_the_issuer_no_longer_knows_has_expired() -> None:
+    """Over by the issuer's count a moment before ours: not a failure to revoke."""
+    world = World()
+    world.live.open()
+    world.issuer.failures = [GrantGone("gone")]
+    ((_, outcome),) = world.live.close()
+    world.live.shred()
+    assert outcome.fate is Fate.EXPIRED
+
+
+def test_what_may_still_live_at_the_issuer_is_ended() -> None:
+    """Lives are counted short by up to two seconds: within these it is still asked."""
+    world = World()
+    world.live.open()
+    world.clock.advance(TTL + 1)
+    ((_, outcome),) = world.live.close()
+    world.live.shred()
+    assert outcome.fate is Fate.REVOKED
+    assert world.issuer.count("end") == 1
+
+
 def test_an_end_that_fails_says_so() -> None:
     """It never claims to have revoked."""
     world = World()

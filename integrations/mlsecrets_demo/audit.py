@@ -171,6 +171,12 @@ def compare(lines: Sequence[journal.Line], asked: Asked) -> list[Compared]:
     login = ("login:bao",)
     sessions = count("issued", "replaced", scopes=store)
     revoked = count("revoked", scopes=store)
+    # A session that is over by the job's count, but perhaps not by the store's, is
+    # presented too; the journal has the store's answer as the reason.
+    presented = revoked + sum(
+        line["scope"] in store and line["event"] == "expired" and "reason" in line
+        for line in lines
+    )
     new = ("issued", "replaced")
     audit = "OpenBao audit log"
     paths = asked.paths
@@ -191,5 +197,5 @@ def compare(lines: Sequence[journal.Line], asked: Asked) -> list[Compared]:
         ),
         Compared("STS session", sessions, asked.assumed, "store's metrics"),
         Compared("end an STS session", revoked, asked.ended, "revoker's log"),
-        Compared("revoker asks whose", revoked, asked.identified, "store's metrics"),
+        Compared("revoker asks whose", presented, asked.identified, "store's metrics"),
     ]

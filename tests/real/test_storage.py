@@ -328,3 +328,22 @@ def test_threads_share_one_lease(
         sum(e["event"] == "issued" and e["scope"] == "train-data" for e in issued) == 1
     )
     assert (tmp_path / "journal.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_session_that_is_just_over_has_expired(stack: DevStack) -> None:
+    """Its proof is refused: that is no failure to revoke, it is the end it had."""
+    clock = FakeClock(wall=None)
+    configure(stack.manifest_path, clock=clock)
+    with lease("train-data") as data:
+        data.snapshot()
+        live = _current.session().held("train-data")
+        # The store has ended it early, and our own count of its life has just run out.
+        ending = live.issuer.retire(live.snapshot())
+        first = live.issuer.end(ending, 5.0)
+        assert first.fate is Fate.REVOKED
+        assert ending.proof is not None
+        ending.proof.write(0, b'{"headers": {}, "body": ""')
+        assert live.issuer.end(ending, 5.0).fate is Fate.ENDS_AT_TTL
+        clock.advance(10)
+        assert live.issuer.end(ending, 5.0).fate is Fate.EXPIRED
+        ending.close()
