@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -10,6 +11,11 @@ import pytest
 from mlsecrets import _current, configure
 
 pytest_plugins = ["mlsecrets.testing.plugin"]
+
+# A shell starts background jobs, and nohup anything, with SIGINT ignored, and every
+# process started from here would inherit that: the tests that press Ctrl-C need it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
