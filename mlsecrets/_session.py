@@ -176,10 +176,12 @@ class Session:
 
     def views(self) -> tuple[ScopeView, ...]:
         """The public faces of all leases that are open here."""
-        if self._views is None:
+        views = self._views
+        if views is None:
             with self._lock:
-                self._views = tuple(_view(held.live) for held in self._open.values())
-        return self._views
+                views = tuple(_view(held.live) for held in self._open.values())
+                self._views = views
+        return views
 
     @property
     def socket_path(self) -> Path | None:

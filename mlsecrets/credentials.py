@@ -23,7 +23,6 @@ class Credentials:
 
     KIND: ClassVar[str]
     FIELDS: ClassVar[tuple[str, ...]]
-    PUBLIC: ClassVar[tuple[str, ...]] = ()
 
     __slots__ = ("__weakref__", "_buffer", "_slots", "public")
 
@@ -88,7 +87,6 @@ class AWSCredentials(Credentials):
 
     KIND = "aws"
     FIELDS = ("secret_access_key", "session_token")
-    PUBLIC = ("access_key_id",)
     __slots__ = ()
 
     @classmethod
@@ -123,7 +121,6 @@ class UsernamePassword(Credentials):
 
     KIND = "username-password"
     FIELDS = ("password",)
-    PUBLIC = ("username",)
     __slots__ = ()
 
     @classmethod

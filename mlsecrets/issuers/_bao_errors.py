@@ -20,7 +20,7 @@ from ..errors import (
     IssuerUnavailable,
     LoginRefused,
 )
-from ._http import Answer
+from ._http import Answer, retry_after
 
 _GONE = ("lease not found", "invalid lease", "lease expired")
 _JWT_EXPIRED = ("token is expired", "exp) claim", "expired")
@@ -33,14 +33,6 @@ def phrases(answer: Answer) -> str:
     except (ValueError, AttributeError):
         return ""
     return " ".join(str(error) for error in errors).lower()
-
-
-def retry_after(answer: Answer) -> float:
-    """Seconds of a ``Retry-After`` header; 1 if absent or a date (RFC 9110 §10.2.3)."""
-    try:
-        return max(0.0, float(answer.headers.get("Retry-After", "1")))
-    except ValueError:
-        return 1.0
 
 
 def server_trouble(answer: Answer, where: str) -> IssuerError | None:

@@ -226,3 +226,11 @@ def _date(header: str | None) -> float | None:
         return email.utils.parsedate_to_datetime(header).timestamp()
     except ValueError:
         return None
+
+
+def retry_after(answer: Answer) -> float:
+    """Seconds of a ``Retry-After`` header; 1 if absent or a date (RFC 9110 §10.2.3)."""
+    try:
+        return max(0.0, float(answer.headers.get("Retry-After", "1")))
+    except ValueError:
+        return 1.0

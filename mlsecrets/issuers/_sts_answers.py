@@ -14,8 +14,7 @@ from ..errors import (
     IssuerThrottled,
     IssuerUnavailable,
 )
-from ._bao_errors import retry_after
-from ._http import Answer
+from ._http import Answer, retry_after
 
 
 def parse(answer: Answer, where: str) -> dict[str, str]:

@@ -69,7 +69,6 @@ class OpenBao:
     VERBS: ClassVar[frozenset[str]] = frozenset({"use", "read", "write"})
 
     def __init__(self, name: str, values: Mapping[str, Any], context: Context) -> None:
-        self._name = name
         self._clock = context.clock
         self._client = BaoClient(name, values, context.clock)
         identity = context.identity(values["identity"])

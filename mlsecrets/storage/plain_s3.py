@@ -32,13 +32,17 @@ def enter() -> None:
         _route(conf)
 
 
-def leave() -> None:
-    """It ends: put back what was there, and drop file systems made in between."""
+def leave(count: int = 1) -> None:
+    """Leases end: put back what was there, and drop file systems made in between.
+
+    Args:
+        count: how many of those that `enter` was called for.
+    """
     global _users  # noqa: PLW0603
     from fsspec.config import conf
 
     with _lock:
-        _users -= 1
+        _users -= count
         if _users:
             _route(conf)
         else:
