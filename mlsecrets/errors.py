@@ -6,22 +6,23 @@
     ├── ManifestError               mlsecrets.toml cannot be used as it is
     │   ├── ManifestNotFound        there is none where we looked
     │   └── UnknownScope            it has no scope of that name
-    ├── IdentityError               the process cannot show who it is (file missing,
-    empty, …) ├── IssuerError                 the issuer answered, and the answer is no
+    ├── IdentityError               the process cannot show who it is: file missing, …
+    ├── IssuerError                 the issuer answered, and the answer is no
     │   ├── IssuerUnavailable       it did not answer, or not now: worth another try
     │   │   ├── IssuerUnreachable   no connection: nothing can have arrived
     │   │   ├── IssuerSealed        OpenBao/Vault is up but sealed
-    │   │   └── IssuerThrottled     it asks to be called later (429, ``Retry-After``)
+    │   │   ├── IssuerThrottled     it asks to be called later (429, ``Retry-After``)
+    │   │   ├── UntrustedIssuer     TLS: the server is not who it should be
+    │   │   └── BadAnswer           an answer we do not understand, or one too large
     │   ├── LoginRefused            the identity was presented and refused
     │   │   └── IdentityExpired     ... because it is past its own expiry
     │   ├── AccessRefused           logged in, but this path or role is not ours
     │   ├── GrantGone               the lease to renew no longer exists
-    │   ├── UntrustedIssuer         TLS: the server is not who it should be
-    │   ├── ClockSkew               this machine's clock is too far off to sign requests
-    │   └── BadAnswer               an answer we do not understand, or one too large
+    │   └── ClockSkew               this machine's clock is too far off to sign requests
     ├── LeaseError
     │   ├── LeaseClosed             used after its block ended
     │   ├── LeaseExpired            nothing valid is left and no renewal succeeded
+    │   ├── LeaseTooShort           valid, but not for as long as was asked
     │   ├── NotLeased               no open lease covers what was asked
     │   └── OwnerGone               the process that owns the lease does not answer
     └── SecretBufferClosed          read of a buffer that has been wiped
@@ -38,6 +39,9 @@ What a job would write::
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 
 class MLSecretsError(Exception):
     """The base of everything raised here; never carries a secret.
@@ -46,6 +50,9 @@ class MLSecretsError(Exception):
         message: one line: what failed, on what, expected and got.
         remedy: what the reader can do about it, one or more sentences.
     """
+
+    #: Attributes that are numbers and cross process boundaries with the message.
+    NUMBERS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, message: str, *, remedy: str | None = None) -> None:
         super().__init__(message)
@@ -66,16 +73,26 @@ class MLSecretsError(Exception):
             lines.append(f"  what to do: {self.remedy}")
         return "\n".join(lines)
 
+    def numbers(self) -> dict[str, float | None]:
+        """What the message says in numbers."""
+        return {name: getattr(self, name) for name in self.NUMBERS}
+
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process boundaries (DataLoader workers, Ray): keep the remedy.
-        return (_rebuild, (type(self), self.message, self.remedy))
+        return (rebuild, (type(self), self.message, self.remedy, self.numbers()))
 
 
-def _rebuild(
-    kind: type[MLSecretsError], message: str, remedy: str | None
+def rebuild(
+    kind: type[MLSecretsError],
+    message: str,
+    remedy: str | None,
+    numbers: Mapping[str, float | None],
 ) -> MLSecretsError:
+    """An error as it was in the process that it comes from."""
     error = kind.__new__(kind)
     MLSecretsError.__init__(error, message, remedy=remedy)
+    for name in kind.NUMBERS:
+        setattr(error, name, numbers.get(name))
     return error
 
 
@@ -100,7 +117,19 @@ class IssuerError(MLSecretsError):
 
 
 class IssuerUnavailable(IssuerError):
-    """The issuer did not answer, or not now: worth another try."""
+    """The issuer did not answer, or not now: worth another try.
+
+    Args:
+        retry_after: seconds it asks to wait, from ``Retry-After`` (RFC 9110 §10.2.3).
+    """
+
+    NUMBERS = ("retry_after",)
+
+    def __init__(
+        self, message: str, *, retry_after: float = 0.0, remedy: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.retry_after = retry_after
 
 
 class IssuerUnreachable(IssuerUnavailable):
@@ -112,19 +141,22 @@ class IssuerSealed(IssuerUnavailable):
 
 
 class IssuerThrottled(IssuerUnavailable):
-    """The issuer asks to be called later.
+    """The issuer asks to be called later."""
 
-    Args:
-        retry_after: seconds to wait, from ``Retry-After`` (RFC 9110 §10.2.3).
+
+class UntrustedIssuer(IssuerUnavailable):
+    """TLS failed: the server could not prove that it is the issuer.
+
+    Nothing was sent to it. Its certificate may be mended, so it is tried again; the
+    check is never left out.
     """
 
-    retry_after: float = 0.0
 
-    def __init__(
-        self, message: str, *, retry_after: float = 0.0, remedy: str | None = None
-    ) -> None:
-        super().__init__(message, remedy=remedy)
-        self.retry_after = retry_after
+class BadAnswer(IssuerUnavailable):
+    """An answer that is not the issuer's, not understood, or too large.
+
+    It says nothing about the lease: a gateway in between may have made it.
+    """
 
 
 class LoginRefused(IssuerError):
@@ -143,16 +175,8 @@ class GrantGone(IssuerError):
     """The lease to renew no longer exists at the issuer."""
 
 
-class UntrustedIssuer(IssuerError):
-    """TLS failed: the server could not prove that it is the issuer."""
-
-
 class ClockSkew(IssuerError):
     """This machine's clock is too far from the server's to sign requests."""
-
-
-class BadAnswer(IssuerError):
-    """The issuer's answer is not one we understand, or is too large."""
 
 
 class LeaseError(MLSecretsError):
@@ -164,7 +188,43 @@ class LeaseClosed(LeaseError):
 
 
 class LeaseExpired(LeaseError):
-    """Nothing valid is left, and no renewal has succeeded."""
+    """Nothing valid is left, and no renewal has succeeded.
+
+    Args:
+        again_in: seconds after which the owner's workers should ask again, because the
+            issuer is away and they are to wait for it; None if waiting is over.
+    """
+
+    NUMBERS = ("again_in",)
+
+    def __init__(
+        self, message: str, *, again_in: float | None = None, remedy: str | None = None
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.again_in = again_in
+
+
+class LeaseTooShort(LeaseError):
+    """The lease is valid, but cannot be for as long as was asked.
+
+    Args:
+        asked: seconds of validity that were asked for.
+        possible: seconds that could be had; start nothing that takes longer.
+    """
+
+    NUMBERS = ("asked", "possible")
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        asked: float = 0.0,
+        possible: float = 0.0,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.asked = asked
+        self.possible = possible
 
 
 class NotLeased(LeaseError, PermissionError):

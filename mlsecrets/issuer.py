@@ -36,8 +36,22 @@ class Source(Protocol):
     def peek(self) -> Grant | None:
         """The grant if it is at hand, None if `snapshot` would have to wait."""
 
+    def ensure(self, seconds: float) -> Grant:
+        """The grant with so many seconds left; see `LiveGrant.ensure`."""
+
     def invalidate(self, generation: int) -> None:
         """Replace credentials that a server refused; no effect on later ones."""
+
+
+class Login(Source, Protocol):
+    """The token that an issuer is called with, kept alive by the session."""
+
+    def invalidate(self, generation: int, *, certain: bool = False) -> None:
+        """Replace it; see `LiveGrant.invalidate`."""
+
+    @property
+    def doomed_at(self) -> float | None:
+        """Monotonic seconds at which it ends for good, as far as is known."""
 
 
 class Context(Protocol):
@@ -56,7 +70,7 @@ class Context(Protocol):
     def revoker(self, name: str) -> Mapping[str, Any]:
         """The checked keys of a revoker of the manifest, by name."""
 
-    def login(self, name: str, issuer: Issuer) -> Source:
+    def login(self, name: str, issuer: Issuer) -> Login:
         """A token kept alive as long as any lease needs it: made at first use."""
 
 
@@ -73,6 +87,10 @@ class Issuer(Protocol):
 
     def __init__(self, name: str, values: Mapping[str, Any], context: Context) -> None:
         """Make it from its checked table in the manifest; no network yet."""
+
+    @property
+    def login(self) -> Login | None:
+        """The token that its calls need; None if it does not log in."""
 
     def limits(self, scope: Scope) -> Limits:
         """What cannot be done with this scope's credentials."""

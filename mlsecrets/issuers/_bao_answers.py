@@ -8,6 +8,7 @@ from typing import Any
 from ..credentials import AWSCredentials, BearerToken, Credentials, UsernamePassword
 from ..errors import BadAnswer
 from ..scope import Scope
+from ._fields import is_text, part
 
 #: What the engines call the fields of each shape: aws (``security_token`` in the AWS
 #: engine), database and ldap, identity tokens and KV.
@@ -20,6 +21,9 @@ USUAL_NAMES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "username-password": {"username": ("username",), "password": ("password",)},
     "bearer": {"token": ("token",)},
 }
+#: Of an answer's keys, how many are named in an error, and up to which length.
+MOST_KEYS = 12
+LONGEST_KEY = 40
 
 
 def is_identity_token(path: str) -> bool:
@@ -38,9 +42,7 @@ def credentials_of(scope: Scope, reply: Mapping[str, Any], where: str) -> Creden
     Raises:
         BadAnswer: no shape fits; the message names keys, never values.
     """
-    data = reply.get("data")
-    if not isinstance(data, dict):
-        raise BadAnswer(f"{where} answers {scope.options['path']} without data")
+    data = part(reply, "data", where)
     if isinstance(data.get("data"), dict) and "metadata" in data:
         data = data["data"]  # KV version 2 wraps the secret once more
     wanted = scope.options.get("credentials")
@@ -50,7 +52,7 @@ def credentials_of(scope: Scope, reply: Mapping[str, Any], where: str) -> Creden
             return _make(kind, values)
     raise BadAnswer(
         f"{where} answers {scope.options['path']} with the keys "
-        f"{', '.join(sorted(data)) or '(none)'}: no {wanted or 'known'} credential",
+        f"{_names(data)}: no {wanted or 'known'} credential",
         remedy="say which key is which, such as fields = { token = "
         '"hf_token" }, in the scope',
     )
@@ -59,14 +61,20 @@ def credentials_of(scope: Scope, reply: Mapping[str, Any], where: str) -> Creden
 def _pick(
     kind: str, data: Mapping[str, Any], renamed: Mapping[str, str]
 ) -> dict[str, str] | None:
-    values = {}
+    values: dict[str, str] = {}
     for field, usual in USUAL_NAMES[kind].items():
         names = (renamed[field],) if field in renamed else usual
         value = next((data[name] for name in names if data.get(name)), None)
-        if not isinstance(value, str):
+        if not is_text(value):
             return None
         values[field] = value
     return values
+
+
+def _names(data: Mapping[str, Any]) -> str:
+    """The keys of an answer, as far as they can be shown."""
+    shown = sorted(key for key in data if key.isprintable() and len(key) <= LONGEST_KEY)
+    return ", ".join(shown[:MOST_KEYS]) or "(none)"
 
 
 def _make(kind: str, values: Mapping[str, str]) -> Credentials:

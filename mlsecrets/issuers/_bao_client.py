@@ -62,14 +62,12 @@ class BaoClient:
         Raises:
             BadAnswer: it is none.
         """
-        try:
-            decoded = json.loads(answer.body)
-        except ValueError:
-            decoded = None
-        if not isinstance(decoded, dict):
+        decoded = answer.json()
+        if decoded is None:
             raise BadAnswer(
                 f"{self.where} answers with something that is not a JSON object",
-                remedy="check that its address is an OpenBao or Vault server's",
+                remedy="check that its address is an OpenBao or Vault server's, and "
+                "the gateway or proxy in between",
             )
         return decoded
 

@@ -13,19 +13,30 @@ from typing import ClassVar
 
 from ..clock import Clock
 from ..credentials import BearerToken
-from ..errors import BadAnswer, GrantGone
+from ..errors import IssuerError
 from ..grant import Ending, Fate, Grant, Outcome, Terms
 from ..issuer import Identity, Limits
 from ..keys import Key
 from ..memory import SecretBuffer
 from ..scope import Scope
 from ._bao_client import BaoClient
-from ._bao_errors import login_error, renewal_error
+from ._bao_errors import (
+    lease_error,
+    login_error,
+    refused_by_policy,
+    token_error,
+    trouble,
+)
+from ._fields import duration, part, word
+
+#: What stands in for the accessor that batch tokens do not have.
+NO_ACCESSOR = "batch token"
 
 
 class BaoLogin:
     """Issues tokens to this process by logging in with its identity."""
 
+    login = None
     KEYS: ClassVar[Mapping[str, Key]] = {}
     SCOPE_KEYS: ClassVar[Mapping[str, Key]] = {}
     VERBS: ClassVar[frozenset[str]] = frozenset()
@@ -49,6 +60,8 @@ class BaoLogin:
         Raises:
             IdentityError: the identity's files are not usable.
             LoginRefused: they are, and the issuer refuses them.
+            IssuerUnavailable: not now; also when the issuer cannot get the keys that
+                a JWT is checked with.
         """
         path = self._identity.login_path
         answer = self._client.call(
@@ -56,23 +69,35 @@ class BaoLogin:
         )
         if answer.status != 200:
             raise login_error(answer, self._client.where, self._identity.KIND, path)
-        auth = self._client.decode(answer).get("auth")
-        if not isinstance(auth, dict) or "client_token" not in auth:
-            raise BadAnswer(f"{self._client.where} answers a login without a token")
-        lifetime = float(auth["lease_duration"])
+        where = self._client.where
+        auth = part(self._client.decode(answer), "auth", where)
+        token = word(auth, "client_token", where)
+        lifetime = duration(auth, "lease_duration", where)
+        if lifetime <= 0:
+            raise IssuerError(
+                f"{where} granted a login for 0 s, which is dead on arrival",
+                remedy="give the identity's role a token_ttl of 2 s or more",
+            )
         terms = Terms(
             scope=scope.name,
-            # A batch token has no accessor: it can be neither renewed nor revoked.
-            lease_id=auth.get("accessor") or "batch token",
+            # A batch token has none: it can be neither renewed nor revoked.
+            lease_id=(
+                word(auth, "accessor", where) if auth.get("accessor") else NO_ACCESSOR
+            ),
             issued_at=self._clock.wall(),
             lifetime=lifetime,
             deadline=answer.sent_at + lifetime,
-            renewable=bool(auth.get("renewable")),
+            renewable=auth.get("renewable") is True,
         )
-        return Grant(terms, BearerToken.of(auth["client_token"]))
+        return Grant(terms, BearerToken.of(token))
 
     def renew(self, scope: Scope, grant: Grant, timeout: float) -> Terms:
-        """Later terms for the same token (``renew-self``)."""
+        """Later terms for the same token (``renew-self``).
+
+        Raises:
+            GrantGone: the token is dead, or has come to its max TTL.
+            AccessRefused: its policies do not let it renew itself.
+        """
         answer = self._client.call(
             "POST",
             "auth/token/renew-self",
@@ -80,12 +105,11 @@ class BaoLogin:
             token=partial(grant.credentials.reveal, "token"),
             payload={},
         )
-        if answer.status in {400, 403}:
-            # The token is dead or has reached its ceiling: only a new login helps.
-            raise GrantGone(f"{self._client.where} no longer renews this login")
+        where = self._client.where
         if answer.status != 200:
-            raise renewal_error(answer, self._client.where, grant.terms.lease_id)
-        lifetime = float(self._client.decode(answer)["auth"]["lease_duration"])
+            raise token_error(answer, where)
+        auth = part(self._client.decode(answer), "auth", where)
+        lifetime = duration(auth, "lease_duration", where)
         return replace(
             grant.terms,
             issued_at=self._clock.wall(),
@@ -111,9 +135,18 @@ class BaoLogin:
         )
         if answer.status in {200, 204}:
             return Outcome(Fate.REVOKED)
-        if answer.status == 403:
+        unavailable = trouble(answer, self._client.where)
+        if unavailable is None and answer.status == 403:
+            if refused_by_policy(answer):
+                return Outcome(
+                    Fate.ENDS_AT_TTL, "the policy does not allow auth/token/revoke-self"
+                )
             return Outcome(Fate.EXPIRED, "the issuer no longer knew the token")
-        raise renewal_error(answer, self._client.where, ending.terms.lease_id)
+        if unavailable is None and ending.terms.lease_id == NO_ACCESSOR:
+            return Outcome(Fate.ENDS_AT_TTL, "a batch token cannot be revoked")
+        raise unavailable or lease_error(
+            answer, self._client.where, ending.terms.lease_id, "revocation"
+        )
 
     def close(self) -> None:
         """Nothing of its own: the client belongs to the issuer."""

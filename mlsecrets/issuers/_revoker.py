@@ -14,10 +14,10 @@ from datetime import datetime, timezone
 from typing import Any
 
 from ..clock import Clock
-from ..errors import BadAnswer, IssuerUnavailable
+from ..errors import BadAnswer, IssuerThrottled, IssuerUnavailable
 from ..grant import Fate, Grant, Outcome
 from ..memory import SecretBuffer
-from ._http import HTTPClient
+from ._http import Answer, HTTPClient
 from ._sigv4 import sign
 
 BODY = "Action=GetCallerIdentity&Version=2011-06-15"
@@ -44,19 +44,17 @@ class Revoker:
         self._audience: str = values["audience"]
         self._sts = sts
         self._region = region
-        self._clock = clock
         self._http = HTTPClient(
             self._where, values["address"], clock, values.get("ca_file")
         )
 
-    def proof(self, grant: Grant, at: float | None = None) -> SecretBuffer:
+    def proof(self, grant: Grant, at: float) -> SecretBuffer:
         """The signed request, sealed: it holds the session token, never the key.
 
         Args:
             grant: the session that is to end, its key still there.
-            at: epoch seconds to sign for, if this machine's clock is not to be trusted.
+            at: epoch seconds to sign for, by the store's clock.
         """
-        signed_at = self._clock.wall() if at is None else at
         credentials = grant.credentials
         headers = {
             "content-type": "application/x-www-form-urlencoded",
@@ -75,7 +73,7 @@ class Revoker:
                 session_token=credentials.reveal("session_token"),
                 region=self._region,
                 service="sts",
-                now=datetime.fromtimestamp(signed_at, timezone.utc),
+                now=datetime.fromtimestamp(at, timezone.utc),
             )
         return SecretBuffer.of(json.dumps({"headers": signed, "body": BODY}))
 
@@ -84,6 +82,7 @@ class Revoker:
 
         Raises:
             IssuerUnavailable: no answer, or the revoker cannot reach the store.
+            BadAnswer: whoever answered is no revoker.
         """
         answer = self._http.call(
             "POST",
@@ -92,19 +91,41 @@ class Revoker:
             headers={"Content-Type": "application/json"},
             body=proof.text().encode(),
         )
-        if answer.status >= 500:
-            raise IssuerUnavailable(f"{self._where} cannot end sessions now")
-        if answer.status != 200:
-            return Outcome(
-                Fate.ENDS_AT_TTL, f"{self._where} refused the proof ({answer.status})"
+        unavailable = self._trouble(answer)
+        if unavailable is not None:
+            raise unavailable
+        said = answer.json() or {}
+        if answer.status == 200:
+            if said.get("revoked") is True:
+                return Outcome(Fate.REVOKED)
+            raise self._bad(answer, "did not say that the session is revoked")
+        if not isinstance(said.get("error"), str):
+            raise self._bad(answer, "did not answer as a revoker does")
+        return Outcome(
+            Fate.ENDS_AT_TTL, f"{self._where} refused the proof ({answer.status})"
+        )
+
+    def _trouble(self, answer: Answer) -> IssuerUnavailable | None:
+        if answer.status == 429:
+            return IssuerThrottled(
+                f"{self._where} asks to be called later (429)",
+                retry_after=answer.retry_after,
+                remedy="raise its rate limit",
             )
-        try:
-            revoked = json.loads(answer.body).get("revoked") is True
-        except (ValueError, AttributeError):
-            revoked = False
-        if not revoked:
-            raise BadAnswer(f"{self._where} did not say that the session is revoked")
-        return Outcome(Fate.REVOKED)
+        if answer.status >= 500:
+            return IssuerUnavailable(
+                f"{self._where} cannot end sessions now ({answer.status})",
+                retry_after=answer.retry_after,
+                remedy="have the platform look at its log: it may not reach the store",
+            )
+        return None
+
+    def _bad(self, answer: Answer, what: str) -> BadAnswer:
+        return BadAnswer(
+            f"{self._where} {what} ({answer.status})",
+            retry_after=answer.retry_after,
+            remedy="check its address, and the gateway or proxy in between",
+        )
 
     def close(self) -> None:
         """Give the connections back."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from xml.etree import ElementTree
 
@@ -9,12 +10,47 @@ from ..credentials import AWSCredentials
 from ..errors import (
     AccessRefused,
     BadAnswer,
-    IdentityExpired,
     IssuerError,
     IssuerThrottled,
     IssuerUnavailable,
 )
-from ._http import Answer, retry_after
+from ._fields import word
+from ._http import Answer
+
+#: AWS's words for "more slowly" (botocore, ``retries/standard.py``,
+#: ThrottledRetryableChecker).
+_THROTTLED = frozenset(
+    {
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "PriorRequestNotComplete",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+    }
+)
+#: ... and for "not now" (STS API Reference, "Common Errors"; botocore, the same file,
+#: TransientRetryableChecker).
+_TRANSIENT = frozenset(
+    {
+        "InternalError",
+        "InternalFailure",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+    }
+)
+#: What can be a code, and so be shown.
+_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
+#: The store cannot get the keys that the JWT is checked with. AWS has a code for that
+#: ("AssumeRoleWithWebIdentity", Errors) and says so under another as well; SeaweedFS
+#: 4.48 says "access denied" (measured). Matched, never quoted.
+_NO_KEYS = ("fetch jwks", "get public key", "retrieve verification key")
 
 
 def parse(answer: Answer, where: str) -> dict[str, str]:
@@ -23,12 +59,16 @@ def parse(answer: Answer, where: str) -> dict[str, str]:
     Raises:
         BadAnswer: it is not XML, or declares entities.
     """
-    # Entities are how XML parsers are attacked; no STS answer has a DOCTYPE.
-    if b"<!DOCTYPE" in answer.body or b"<!ENTITY" in answer.body:
-        raise BadAnswer(f"{where} answers with an XML document type, which is refused")
+    # Entities are how XML parsers are attacked; no STS answer has a DOCTYPE, and none
+    # is in UTF-16, where it would not be found.
+    if any(mark in answer.body for mark in (b"<!DOCTYPE", b"<!ENTITY", b"\0")):
+        raise BadAnswer(
+            f"{where} answers with an XML document type, which is refused",
+            remedy="check that its address is the STS endpoint",
+        )
     try:
         root = ElementTree.fromstring(answer.body)  # noqa: S314  entities refused above
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, ValueError, LookupError):
         raise BadAnswer(
             f"{where} answers with something that is not XML",
             remedy="check that its address is the STS endpoint",
@@ -49,55 +89,42 @@ def expiration(leaves: dict[str, str], where: str) -> float:
     text = leaves.get("Expiration", "")
     try:
         instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise BadAnswer(f"{where} answers without a readable Expiration")
-    return instant.timestamp()
+        if instant.tzinfo is not None:
+            return instant.timestamp()
+    except (ValueError, OverflowError):
+        pass
+    raise BadAnswer(
+        f"{where} answers without a usable Expiration: expected a time with its zone",
+        remedy="check that its address is the STS endpoint",
+    )
 
 
 def session_credentials(leaves: dict[str, str], where: str) -> AWSCredentials:
     """The three values of a session.
 
     Raises:
-        BadAnswer: one is missing.
+        BadAnswer: one is missing, or is none that can be sent.
     """
     names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
-    missing = [name for name in names if name not in leaves]
-    if missing:
-        raise BadAnswer(f"{where} answers without {', '.join(missing)}")
-    return AWSCredentials.of(*(leaves[name] for name in names))
+    return AWSCredentials.of(*(word(leaves, name, where) for name in names))
 
 
 def refusal(answer: Answer, where: str, role: str) -> IssuerError:
     """The error for a refused AssumeRoleWithWebIdentity.
 
     Codes: AWS STS API Reference, "AssumeRoleWithWebIdentity", Errors; and "Common
-    Errors" for throttling.
+    Errors". An answer without a code is not the store's.
     """
     try:
-        code = parse(answer, where).get("Code", "")
+        leaves = parse(answer, where)
     except BadAnswer:
+        leaves = {}
+    code = leaves.get("Code", "")
+    if not _CODE.fullmatch(code):
         code = ""
-    if answer.status == 429 or code in {
-        "Throttling",
-        "ThrottlingException",
-        "SlowDown",
-    }:
-        return IssuerThrottled(
-            f"{where} asks to be called later", retry_after=retry_after(answer)
-        )
-    if answer.status >= 500:
-        return IssuerUnavailable(
-            f"{where} is not able to answer now ({answer.status})",
-            remedy="look at the store's log; the request is repeated by itself",
-        )
-    if code == "ExpiredTokenException":
-        return IdentityExpired(
-            f"{where} refuses the web identity: its JWT has expired",
-            remedy="lengthen the ttl of the JWT's role, or check the clocks of both "
-            "servers",
-        )
+    unavailable = _not_now(answer, where, code, leaves.get("Message", "").lower())
+    if unavailable is not None:
+        return unavailable
     if code in {"MalformedPolicyDocument", "PackedPolicyTooLarge"}:
         return AccessRefused(
             f"{where} refuses the session policy made from the scope's access ({code})",
@@ -110,6 +137,44 @@ def refusal(answer: Answer, where: str, role: str) -> IssuerError:
             "store's provider is configured with",
         )
     return AccessRefused(
-        f"{where} does not let this identity assume {role} ({code or answer.status})",
+        f"{where} does not let this identity assume {role} ({code})",
         remedy="check the role's name and its trust policy at the store",
     )
+
+
+def _not_now(
+    answer: Answer, where: str, code: str, message: str
+) -> IssuerUnavailable | None:
+    if answer.status == 429 or code in _THROTTLED:
+        return IssuerThrottled(
+            f"{where} asks to be called later ({code or answer.status})",
+            retry_after=answer.retry_after,
+            remedy="raise the store's rate limit, or lengthen the scopes' ttl",
+        )
+    if answer.status >= 500 or code in _TRANSIENT:
+        return IssuerUnavailable(
+            f"{where} is not able to answer now ({code or answer.status})",
+            retry_after=answer.retry_after,
+            remedy="look at the store's log; the request is repeated by itself",
+        )
+    if not code:
+        return BadAnswer(
+            f"{where} answers {answer.status}, but not as an STS does",
+            retry_after=answer.retry_after,
+            remedy="check its address, and the gateway or proxy in between",
+        )
+    if code == "IDPCommunicationError" or any(said in message for said in _NO_KEYS):
+        return IssuerUnavailable(
+            f"{where} cannot get the keys to check the web identity with ({code})",
+            retry_after=answer.retry_after,
+            remedy="check that the store reaches the JWT's issuer",
+        )
+    if code == "ExpiredTokenException":
+        # It was fetched a moment ago: this process was stopped in between, or the
+        # network was slow. The next try takes a fresh one.
+        return IssuerUnavailable(
+            f"{where} finds that the JWT expired on its way",
+            remedy="nothing if it happens once; else lengthen the ttl of the JWT's "
+            "role, or check the clocks of both servers",
+        )
+    return None

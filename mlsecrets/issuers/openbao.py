@@ -16,18 +16,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import Any, ClassVar
 
-from ..errors import AccessRefused, IdentityError, IssuerError, LeaseExpired
+from ..errors import AccessRefused, IssuerError
 from ..grant import Ending, Fate, Grant, Outcome, Terms
 from ..issuer import Context, Limits
 from ..keys import Key
 from ..scope import Scope
 from ._bao_answers import credentials_of, is_identity_token, is_static
 from ._bao_client import BaoClient
-from ._bao_errors import path_error, renewal_error
+from ._bao_errors import lease_error, path_error, trouble
 from ._bao_login import BaoLogin
+from ._bao_with_login import BaoWithLogin
+from ._fields import duration, part, unusable, word
 from ._http import Answer
 
 #: A JWT's instants are whole seconds (RFC 7519 §2, NumericDate), so up to one second of
@@ -71,10 +72,12 @@ class OpenBao:
     def __init__(self, name: str, values: Mapping[str, Any], context: Context) -> None:
         self._clock = context.clock
         self._client = BaoClient(name, values, context.clock)
+        self._where = self._client.where
         identity = context.identity(values["identity"])
-        self._login = context.login(
+        self.login = context.login(
             name, BaoLogin(self._client, identity, context.clock)
         )
+        self._bao = BaoWithLogin(self._client, self.login, context.clock)
 
     def limits(self, scope: Scope) -> Limits:
         """Leases renew and revoke; a signed JWT and a stored value do neither."""
@@ -100,30 +103,36 @@ class OpenBao:
         """
         path = scope.options["path"]
         parameters = scope.options.get("parameters")
-        answer, login = self._authorised(
+        answer, login = self._bao.call(
             "GET" if parameters is None else "POST", path, timeout, parameters
         )
         if answer.status != 200:
-            raise path_error(answer, self._client.where, path)
+            raise path_error(answer, self._where, path)
         reply = self._client.decode(answer)
-        credentials = credentials_of(scope, reply, self._client.where)
-        return Grant(self._terms(scope, reply, answer, login), credentials)
+        terms = self._terms(scope, reply, answer, login)
+        return Grant(terms, credentials_of(scope, reply, self._where))
 
     def renew(self, scope: Scope, grant: Grant, timeout: float) -> Terms:
-        """Later terms for a dynamic secret's lease."""
+        """Later terms for a dynamic secret's lease.
+
+        Raises:
+            GrantGone: it no longer exists, or has come to its max TTL.
+            AccessRefused: the policy does not allow ``sys/leases/renew``.
+            IssuerUnavailable: not now; also when the engine's own back end is down.
+        """
         terms = grant.terms
         payload = {"lease_id": terms.lease_id, "increment": int(scope.ttl)}
-        answer, _ = self._authorised("POST", "sys/leases/renew", timeout, payload)
+        answer, _ = self._bao.call("POST", "sys/leases/renew", timeout, payload)
         if answer.status != 200:
-            raise renewal_error(answer, self._client.where, terms.lease_id)
+            raise lease_error(answer, self._where, terms.lease_id)
         reply = self._client.decode(answer)
-        lifetime = float(reply["lease_duration"])
+        lifetime = duration(reply, "lease_duration", self._where)
         return replace(
             terms,
             issued_at=self._clock.wall(),
             lifetime=lifetime,
             deadline=answer.sent_at + lifetime,
-            renewable=bool(reply.get("renewable")),
+            renewable=reply.get("renewable") is True,
         )
 
     def retire(self, grant: Grant) -> Ending:
@@ -140,96 +149,53 @@ class OpenBao:
         if terms.lease_id.startswith("jwt:"):
             return Outcome(Fate.ENDS_AT_TTL, "a signed JWT cannot be revoked")
         payload = {"lease_id": terms.lease_id, "sync": True}
-        answer, _ = self._authorised("POST", "sys/leases/revoke", timeout, payload)
+        answer, _ = self._bao.call("POST", "sys/leases/revoke", timeout, payload)
         if answer.status in {200, 204}:
             return Outcome(Fate.REVOKED)
-        if answer.status == 403:
+        unavailable = trouble(answer, self._where)
+        if unavailable is None and answer.status == 403:
             return Outcome(
                 Fate.ENDS_AT_TTL,
                 "the policy does not allow sys/leases/revoke; it also ends with the "
                 "process's own token",
             )
-        raise renewal_error(answer, self._client.where, terms.lease_id)
+        raise unavailable or lease_error(
+            answer, self._where, terms.lease_id, "revocation"
+        )
 
     def close(self) -> None:
         """Give the connections back."""
         self._client.close()
 
-    def _authorised(
-        self,
-        method: str,
-        path: str,
-        timeout: float,
-        payload: Mapping[str, Any] | None,
-    ) -> tuple[Answer, Grant]:
-        """One request with the login's token; once more if the token turns out dead."""
-        answer, login = self._once(method, path, timeout, payload)
-        if answer.status == 403 and not self._alive(login, timeout):
-            # 403 means a dead token as well as a policy that says no: only the first
-            # is cured by a new login, and asking the token itself tells them apart.
-            self._login.invalidate(login.terms.generation)
-            answer, login = self._once(method, path, timeout, payload)
-        return answer, login
-
-    def _once(
-        self,
-        method: str,
-        path: str,
-        timeout: float,
-        payload: Mapping[str, Any] | None,
-    ) -> tuple[Answer, Grant]:
-        login = self._logged_in()
-        token = partial(login.credentials.reveal, "token")
-        answer = self._client.call(
-            method, path, timeout=timeout, token=token, payload=payload
-        )
-        return answer, login
-
-    def _logged_in(self) -> Grant:
-        try:
-            return self._login.snapshot()
-        except LeaseExpired as expired:
-            # Why there is no login any more is what the lease needs to know: whether
-            # another try helps, and what to do about it.
-            if isinstance(expired.__cause__, (IssuerError, IdentityError)):
-                raise expired.__cause__ from None
-            raise
-
-    def _alive(self, login: Grant, timeout: float) -> bool:
-        answer = self._client.call(
-            "GET",
-            "auth/token/lookup-self",
-            timeout=timeout,
-            token=partial(login.credentials.reveal, "token"),
-        )
-        return answer.status != 403
-
     def _terms(
         self, scope: Scope, reply: Mapping[str, Any], answer: Answer, login: Grant
     ) -> Terms:
+        where, path = self._where, scope.options["path"]
+        if not isinstance(reply.get("lease_id"), str):
+            raise unusable(where, "lease_id", "a text, empty for what is not leased")
         terms = Terms(
             scope=scope.name,
-            lease_id=str(reply.get("lease_id") or ""),
+            # Stored, not leased: read again after the scope's own ttl, to see rotation.
+            lease_id=f"kv:{path}",
             issued_at=self._clock.wall(),
-            lifetime=float(reply.get("lease_duration") or 0),
+            lifetime=scope.ttl,
             deadline=0.0,
         )
-        if terms.lease_id:
+        if reply["lease_id"]:
             # Dies with the login's token, whatever its own duration says.
             terms = replace(
                 terms,
-                renewable=bool(reply.get("renewable")),
+                lease_id=word(reply, "lease_id", where),
+                lifetime=duration(reply, "lease_duration", where),
+                renewable=reply.get("renewable") is True,
                 parent=login.terms.lease_id,
             )
-        elif is_identity_token(scope.options["path"]):
-            lifetime = float(reply["data"]["ttl"]) - JWT_ROUNDING
+        elif is_identity_token(path):
             terms = replace(
-                terms, lease_id=f"jwt:{reply['request_id']}", lifetime=lifetime
-            )
-        else:
-            # Stored, not leased: read again after the scope's own ttl, to see rotation.
-            terms = replace(
-                terms, lease_id=f"kv:{scope.options['path']}", lifetime=scope.ttl
+                terms,
+                lease_id=f"jwt:{word(reply, 'request_id', where)}",
+                lifetime=duration(part(reply, "data", where), "ttl", where)
+                - JWT_ROUNDING,
             )
         self._check(scope, terms)
         return replace(terms, deadline=answer.sent_at + terms.lifetime)
@@ -237,13 +203,13 @@ class OpenBao:
     def _check(self, scope: Scope, terms: Terms) -> None:
         if terms.lifetime <= 0:
             raise IssuerError(
-                f"{self._client.where} granted {scope.name} for "
+                f"{self._where} granted {scope.name} for "
                 f"{terms.lifetime:g} s, which is dead on arrival",
                 remedy="raise the ttl of the role behind the path to 2 s or more",
             )
         if terms.lifetime > scope.max_ttl:
             raise AccessRefused(
-                f"{self._client.where} granted {scope.name} for {terms.lifetime:g} s, "
+                f"{self._where} granted {scope.name} for {terms.lifetime:g} s, "
                 f"but its max_ttl is {scope.max_ttl:g} s",
                 remedy="shorten the ttl of the role behind the scope's path, or raise "
                 "max_ttl with the scope's owner",

@@ -30,8 +30,10 @@ from ..issuer import Context, Limits
 from ..keys import Key
 from ..policy import session_policy
 from ..scope import Scope
+from ._deadline import within
 from ._http import Answer, HTTPClient
 from ._revoker import PROOF_LIFETIME, Revoker
+from ._server_clock import ServerClock
 from ._sts_answers import expiration, parse, refusal, session_credentials
 
 log = logging.getLogger("mlsecrets")
@@ -79,6 +81,8 @@ class STS:
         )
         issuer, _, self._jwt_path = values["web_identity"].partition(":")
         self._jwt_issuer = context.issuer(issuer)
+        self.login = self._jwt_issuer.login
+        self._store_clock = ServerClock(context.clock)
         self._revoker: Revoker | None = None
         if "revoker" in values:
             self._revoker = Revoker(
@@ -109,20 +113,25 @@ class STS:
 
         Raises:
             AccessRefused: the role, its trust policy or the session policy forbids it.
-            IdentityExpired: the JWT was dead when it arrived.
+            IssuerUnavailable: not now; also when the JWT died on its way.
             ClockSkew: requests signed by this machine's clock would be refused.
         """
+        with within(self._clock, timeout):
+            return self._issue(scope, timeout)
+
+    def _issue(self, scope: Scope, timeout: float) -> Grant:
         # The unique name is what a revoker denies and what the store's log shows.
         session = f"{scope.name[:31]}-{uuid.uuid4().hex}"[:SESSION_NAME_LENGTH]
         answer = self._assume(scope, session, timeout)
         if answer.status != 200:
             raise refusal(answer, self._where, scope.options["role"])
         leaves = parse(answer, self._where)
-        credentials = session_credentials(leaves, self._where)
-        grant = Grant(self._terms(scope, session, leaves, answer), credentials)
+        self._store_clock.hear(answer)
+        terms = self._terms(scope, session, leaves, answer)
+        grant = Grant(terms, session_credentials(leaves, self._where))
         trouble = self._clock_trouble(answer) or self._terms_trouble(scope, grant.terms)
         if trouble is not None:
-            self._discard(grant, answer, timeout)
+            self._discard(grant, timeout)
             raise trouble
         return grant
 
@@ -131,11 +140,15 @@ class STS:
         raise IssuerError(f"{self._where} cannot renew a session, only replace it")
 
     def retire(self, grant: Grant) -> Ending:
-        """Sign the proof of possession while the key is still here."""
+        """Sign the proof of possession while the key is still here.
+
+        By the store's clock, not this machine's, which may have jumped since.
+        """
         if self._revoker is None:
             return Ending(grant.terms)
         until = self._clock.monotonic() + PROOF_LIFETIME
-        return Ending(grant.terms, self._revoker.proof(grant), until)
+        proof = self._revoker.proof(grant, self._store_clock.now())
+        return Ending(grant.terms, proof, until)
 
     def end(self, ending: Ending, timeout: float) -> Outcome:
         """Have the revoker deny the session, where there is one."""
@@ -160,10 +173,6 @@ class STS:
             self._revoker.close()
 
     def _assume(self, scope: Scope, session: str, timeout: float) -> Answer:
-        jwt_scope = replace(
-            scope, options={"path": self._jwt_path, "credentials": "bearer"}
-        )
-        jwt = self._jwt_issuer.issue(jwt_scope, timeout).credentials
         form = {
             "Action": "AssumeRoleWithWebIdentity",
             "Version": "2011-06-15",
@@ -173,6 +182,10 @@ class STS:
         }
         if scope.ttl >= SHORTEST_DURATION:
             form["DurationSeconds"] = str(int(scope.ttl))
+        jwt_scope = replace(
+            scope, options={"path": self._jwt_path, "credentials": "bearer"}
+        )
+        jwt = self._jwt_issuer.issue(jwt_scope, timeout).credentials
         try:
             body = urlencode({**form, "WebIdentityToken": jwt.reveal("token")}).encode()
         finally:
@@ -190,8 +203,8 @@ class STS:
     ) -> Terms:
         # Both instants are the server's, so that our own clock cannot lengthen the
         # life; Date counts whole seconds, hence one second less.
-        now = answer.date + 1.0 if answer.date is not None else self._clock.wall()
-        lifetime = expiration(leaves, self._where) - now
+        now = self._store_clock.now() if answer.date is None else answer.date
+        lifetime = expiration(leaves, self._where) - (now + 1.0)
         return Terms(
             scope=scope.name,
             lease_id=session,
@@ -225,12 +238,12 @@ class STS:
             remedy="synchronise it (timedatectl set-ntp true, or chronyc makestep)",
         )
 
-    def _discard(self, grant: Grant, answer: Answer, timeout: float) -> None:
+    def _discard(self, grant: Grant, timeout: float) -> None:
         """End a session that is not wanted after all, if that can be done."""
         try:
             if self._revoker is not None:
-                # By the server's clock: ours may be what is wrong.
-                with self._revoker.proof(grant, at=answer.date) as proof:
+                # By the store's clock: ours may be what is wrong.
+                with self._revoker.proof(grant, self._store_clock.now()) as proof:
                     self._revoker.end(proof, timeout)
         except IssuerError:
             # It ends at its TTL; why it is not wanted is what the caller has to hear.

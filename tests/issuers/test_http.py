@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
+import gc
+import logging
 import socket
 import ssl
 import threading
@@ -12,14 +12,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mlsecrets.errors import BadAnswer, IssuerUnavailable, UntrustedIssuer
+from mlsecrets.errors import (
+    BadAnswer,
+    IssuerError,
+    IssuerUnavailable,
+    UntrustedIssuer,
+)
 from mlsecrets.issuers._http import MAX_ANSWER_BYTES, Answer, HTTPClient
 from mlsecrets.testing import FakeClock
+from tests.issuers.peers import Peer, certificate, saying
 
 SECRET = "s.this-must-never-be-shown"
 
@@ -114,6 +118,8 @@ def test_nothing_listens(client: HTTPClient) -> None:
         nowhere.close()
     assert "no connection" in str(caught.value)
     assert SECRET not in caught.value.diagnostics()
+    # Nor does it carry the error that it was made from, whose traceback has it.
+    assert caught.value.__context__ is None
 
 
 def test_credentials_of_the_environment_are_not_sent(
@@ -136,42 +142,87 @@ def test_the_servers_clock_is_measured(client: HTTPClient) -> None:
 
 def test_an_answer_does_not_print_its_body() -> None:
     """It may hold a secret."""
-    assert SECRET not in repr(Answer(200, {}, SECRET.encode(), 0.0, None, None))
+    assert SECRET not in repr(Answer(200, {}, SECRET.encode(), 0.0, 0.0, 0.0))
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+HOSTILE = {
+    "nothing": b"",
+    "no HTTP": b"220 mail.example ESMTP\r\n",
+    "noise": bytes(range(256)) * 8,
+    "half a status line": b"HTTP/1.1 20",
+    "a status that is no number": b"HTTP/1.1 abc\r\n\r\n",
+    "a status out of range": b"HTTP/1.1 99999 X\r\n\r\n",
+    "too many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    "a line without end": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 100_000,
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\nxx",
+    "less than promised": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+    "chunks that are none": CHUNKED + b"zz\r\n",
+    "half a chunk": CHUNKED + b"9\r\nhalf",
+    "no gzip": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n"
+    b"Content-Length: 5\r\n\r\nhello",
+    "a redirect to nowhere": b"HTTP/1.1 302 Found\r\nLocation: \xff\xfe://[\r\n"
+    b"Content-Length: 0\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("answer", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_no_answer_is_worth_another_try(answer: bytes) -> None:
+    """A gateway, a captive portal, another server's port: none is the issuer."""
+    with Peer(saying(answer)) as peer:
+        client = HTTPClient("issuer bao", peer.address, FakeClock())
+        with pytest.raises(IssuerUnavailable) as caught:
+            client.call("GET", "/", timeout=5.0, headers={"X-Vault-Token": SECRET})
+        client.close()
+    assert caught.value.remedy
+    assert SECRET not in caught.value.diagnostics()
+    gc.collect()  # a socket that was left open is a warning, and so an error
+
+
+def test_no_answer_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """Urllib3 writes what it cannot read of the headers into its log."""
+    told = f"HTTP/1.1 200 OK\r\nToken {SECRET}\r\n\r\n".encode()
+    with Peer(saying(told)) as peer:
+        client = HTTPClient("issuer bao", peer.address, FakeClock())
+        with pytest.raises(IssuerUnavailable), caplog.at_level(logging.DEBUG):
+            client.call("GET", "/", timeout=5.0)
+        client.close()
+    assert SECRET not in caplog.text
+
+
+@given(st.binary(max_size=200), st.sampled_from(sorted(HOSTILE.values())))
+def test_no_bytes_break_the_client(tail: bytes, head: bytes) -> None:
+    """Whatever comes back is an answer or an error of ours."""
+    with Peer(saying(head[:60] + tail)) as peer:
+        client = HTTPClient("issuer bao", peer.address, FakeClock())
+        try:
+            client.call("GET", "/", timeout=5.0)
+        except IssuerUnavailable as error:
+            assert error.remedy  # noqa: PT017  an answer is as good
+        client.close()
+
+
+def test_a_redirects_body_is_not_read_without_end() -> None:
+    """Requests would, to free the connection."""
+    head = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n"
+    with Peer(saying(head + bytes(4 * MAX_ANSWER_BYTES))) as peer:
+        client = HTTPClient("issuer bao", peer.address, FakeClock())
+        with pytest.raises(BadAnswer, match=r"redirect|more than"):
+            client.call("GET", "/", timeout=5.0)
+        client.close()
+
+
+def test_a_request_that_cannot_be_sent(server: str) -> None:
+    """Requests' own message would quote the header, which is a token here."""
+    client = HTTPClient("issuer bao", server, FakeClock())
+    with pytest.raises(IssuerError) as caught:
+        client.call("GET", "/", timeout=5.0, headers={"X-Vault-Token": f"{SECRET}\nX:"})
+    assert not isinstance(caught.value, IssuerUnavailable)
+    assert SECRET not in caught.value.diagnostics()
+    client.close()
 
 
 # -- TLS -----------------------------------------------------------------------------
-
-
-def certificate(folder: Path, days: int, host: str = "127.0.0.1") -> Path:
-    """A self-signed certificate and its key in one PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=10))
-        .not_valid_after(now + datetime.timedelta(days=days))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(host))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / f"cert{days}-{host}.pem"
-    path.write_bytes(
-        built.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return path
 
 
 class TLSServer:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mlsecrets import _current, configure, errors, lease
+from mlsecrets.clock import SYSTEM_CLOCK
 from mlsecrets.devstack import DevStack
+from mlsecrets.grant import Fate, Grant
+from mlsecrets.issuers.sts import STS
+from mlsecrets.scope import Scope
 from mlsecrets.testing import FakeClock
 from tests.real.conftest import Edit
 
@@ -175,6 +185,73 @@ def test_a_wall_clock_that_jumps_does_not_shorten_a_lease(stack: DevStack) -> No
     with lease("mlflow") as creds:
         clock.jump(3600)
         assert creds.snapshot().terms.generation == 1
+
+
+@pytest.mark.parametrize("hours", [1, -1])
+def test_a_wall_clock_that_jumps_leaves_sessions_revocable(
+    stack: DevStack, hours: int
+) -> None:
+    """Proofs are signed by the store's clock; ours is an hour off by then."""
+    clock = FakeClock(wall=None)
+    configure(stack.manifest_path, clock=clock)
+    with lease("train-data") as creds:
+        first = creds.snapshot().terms.lease_id
+        live = _current.session().held("train-data")
+        live.invalidate(1)  # retired before the jump, and one after it
+        assert creds.snapshot().terms.lease_id != first
+        clock.jump(hours * 3600)
+    fates = {end.outcome.fate for end in creds.report.ended}
+    assert (len(creds.report.ended), fates) == (2, {Fate.REVOKED})
+
+
+class Holding:
+    """In place of OpenBao: gives a JWT that was fetched before."""
+
+    login = None
+    clock = SYSTEM_CLOCK
+
+    def __init__(self, grant: Grant) -> None:
+        self._grant = grant
+
+    def issuer(self, name: str) -> Any:
+        return self
+
+    def issue(self, scope: Scope, timeout: float) -> Grant:
+        return self._grant
+
+
+def test_a_store_that_cannot_ask_the_jwts_issuer(stack: DevStack) -> None:
+    """It says "access denied"; but nothing is wrong with what it was shown."""
+    with DevStack() as brief:
+        configure(brief.manifest_path)
+        manifest = _current.session().manifest
+        scope = manifest.scopes["train-data"]
+        options = {"path": "identity/oidc/token/s3", "credentials": "bearer"}
+        with lease("mlflow"):
+            issuer = _current.session().held("mlflow").issuer
+            jwt = issuer.issue(replace(scope, options=options), 5.0)
+        configure()
+        os.kill(brief.processes["openbao"], signal.SIGKILL)
+        wait_until_closed(brief.openbao.address)
+        values = {**manifest.issuers["store"].values}
+        del values["revoker"]
+        store = STS("store", values, Holding(jwt))  # type: ignore[arg-type]
+        with pytest.raises(errors.IssuerUnavailable, match="keys") as caught:
+            store.issue(scope, 10.0)
+        assert type(caught.value) is errors.IssuerUnavailable
+        store.close()
+
+
+def wait_until_closed(address: str) -> None:
+    """A killed server's port stays open for a moment."""
+    host, port = address.removeprefix("http://").split(":")
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex((host, int(port))) != 0:
+                return
+        threading.Event().wait(0.02)
+    raise AssertionError(f"{address} is still open")
 
 
 def test_terms_longer_than_the_scope_allows(edited: Edit) -> None:

@@ -2,78 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mlsecrets import _current, configure, errors, hold, lease, release
-from mlsecrets._live import LiveGrant
 from mlsecrets.devstack import DevStack
 from mlsecrets.devstack.user_registry import UserRegistry
 from mlsecrets.grant import Fate
 from mlsecrets.testing import FakeClock
+from tests.real.bao_parts import (
+    DYNAMIC,
+    KV,
+    login,
+    queue,
+    wait_until_empty,
+    with_identity,
+    with_scope,
+)
 from tests.real.conftest import Edit
-
-DYNAMIC = """
-[scopes.queue]
-owner = "o@example.org"
-version = "1.0.0"
-issuer = "bao"
-path = "queue/creds/worker"
-ttl = "8s"
-max_ttl = "20s"
-access = []
-"""
-KV = """
-[scopes.hub]
-owner = "o@example.org"
-version = "1.0.0"
-issuer = "bao"
-path = "secret/data/hf"
-fields = { token = "hf_token" }
-ttl = "60s"
-max_ttl = "60s"
-access = ["use https://hub.example.org"]
-"""
-
-
-def login() -> LiveGrant:
-    """The process's own token."""
-    stack = _current.session()._stack
-    assert stack is not None
-    return stack.logins["bao"]
-
-
-def wait_until_empty(registry: UserRegistry) -> None:
-    """OpenBao ends a token's leases in the background: soon, not at once."""
-    deadline = time.monotonic() + 10
-    while registry.users and time.monotonic() < deadline:
-        threading.Event().wait(0.02)
-    assert registry.users == set()
-
-
-def with_scope(path: Path, text: str) -> Path:
-    path.write_text(path.read_text() + text)
-    return path
 
 
 @pytest.fixture(scope="module")
 def registry(mlsecrets_stack: DevStack) -> Iterator[UserRegistry]:
     """A dynamic engine whose leases live 8 s, renewable up to 20 s."""
-    admin = mlsecrets_stack.openbao.admin()
-    with UserRegistry() as server:
-        server.mount(admin, ttl=8, max_ttl=20, at="queue")
-        # May read them, but not revoke them by name.
-        policy = {"path": {"queue/creds/worker": {"capabilities": ["read"]}}}
-        for path, body in (
-            ("sys/policies/acl/queue", {"policy": json.dumps(policy)}),
-            ("auth/approle/role/job", {"token_policies": "default,job,queue"}),
-        ):
-            assert admin.request("POST", path, body).status_code < 300
+    with queue(mlsecrets_stack) as server:
         yield server
 
 
@@ -244,14 +198,7 @@ def test_other_identities_log_in(
         jwt = tmp_path / "jwt"
         jwt.write_text(stack.openbao.workload_jwt())
         keys = f'path = "{jwt}"\nrole = "job"'
-    text = edited().read_text()
-    head, _, rest = text.partition("[identities.job]")
-    _, _, tail = rest.partition("[issuers.bao]")
-    path = tmp_path / "mlsecrets.toml"
-    path.write_text(
-        f'{head}[identities.job]\nkind = "{kind}"\n{keys}\n\n[issuers.bao]{tail}'
-    )
-    configure(path)
+    configure(with_identity(edited(), f'kind = "{kind}"\n{keys}\n'))
     with lease("mlflow") as creds:
         assert creds.snapshot().terms.generation == 1
 
