@@ -13,8 +13,9 @@ from __future__ import annotations
 TYPE_CHECKING = False  # as in typing, whose import would cost half of ours
 if TYPE_CHECKING:
     from ._block import hold, lease, open_scopes, release
+    from ._bundle import Bundle
     from ._current import configure
-    from ._lease import Bundle, Lease
+    from ._lease import Lease
     from ._reference import Reference
     from .credentials import AWSCredentials, BearerToken, Credentials, UsernamePassword
     from .errors import MLSecretsError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AWSCredentials": "credentials",
     "BearerToken": "credentials",
-    "Bundle": "_lease",
+    "Bundle": "_bundle",
     "Credentials": "credentials",
     "EndedGrant": "report",
     "Event": "events",

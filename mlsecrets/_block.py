@@ -11,7 +11,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, TypeVar
 
-from ._lease import Bundle, Lease, close_leases, open_lease, shared_lease
+from ._bundle import Bundle
+from ._crossing import entered
+from ._lease import Lease, close_leases, open_lease, shared_lease
 from ._reference import views
 from .view import ScopeView
 
@@ -66,12 +68,15 @@ class lease:  # noqa: N801  read as a verb: with lease("train-data")
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         leases, self._leases = self._leases, None
         if leases is not None:
             close_leases(*leases.values())
 
     async def __aenter__(self) -> Any:
-        return await asyncio.to_thread(self.__enter__)
+        return await entered(self.__enter__, self._leave)
 
     async def __aexit__(
         self,
@@ -79,7 +84,8 @@ class lease:  # noqa: N801  read as a verb: with lease("train-data")
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await asyncio.to_thread(self.__exit__, kind, error, traceback)
+        # Shielded: a task that is cancelled here would not learn what was revoked.
+        await asyncio.shield(asyncio.to_thread(self._leave))
 
     def __call__(self, function: F) -> F:
         """Lease the scopes around every call of a function."""

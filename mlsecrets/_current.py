@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ._listeners import Callback
+from ._live import PATIENCE
 from ._session import Session
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import LeaseError
@@ -25,6 +27,8 @@ class _Settings:
     journal: Path | None = None
     scan_on_exit: bool = False
     exit_on_sigterm: bool = False
+    patience: float = PATIENCE
+    on_event: Callback | None = None
     clock: Clock = SYSTEM_CLOCK
 
 
@@ -33,12 +37,15 @@ _settings = _Settings()
 _session: Session | None = None
 
 
-def configure(
+def configure(  # noqa: PLR0913  one keyword for each thing that can be said
     manifest: str | os.PathLike[str] | None = None,
     *,
     journal: str | os.PathLike[str] | None = None,
     scan_on_exit: bool = False,
     on_sigterm: Literal["exit"] | None = None,
+    on_outage: Literal["raise", "wait"] = "raise",
+    outage_limit: float = 3600.0,
+    on_event: Callback | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Say how this process leases; every call replaces all of it.
@@ -55,13 +62,23 @@ def configure(
         on_sigterm: ``"exit"`` turns SIGTERM into `SystemExit` while a lease is open, so
             that blocks are left and credentials revoked. Only where nobody handles
             SIGTERM yet: Lightning and most servers do.
+        on_outage: what readers get from a lease that has expired because its issuer is
+            away: ``"raise"`` `LeaseExpired` after ten seconds of trying, or ``"wait"``
+            until the issuer is back: training pauses instead of dying. An issuer that
+            refuses is not away: that is raised at once.
+        outage_limit: seconds past its end for which a lease is waited for with
+            ``"wait"``; then `LeaseExpired` is raised after all.
+        on_event: called with every `Event` of every lease and login, in order, on a
+            thread of its own; what it raises is logged by its type and ends nothing.
         clock: for tests.
 
     Raises:
+        ValueError: an argument is none of those that are possible.
         ManifestError: the manifest given cannot be used.
         LeaseError: a lease is open; its terms cannot change under it.
     """
     global _settings, _session  # noqa: PLW0603  this module is where the process keeps it
+    patience = _patience(on_outage, outage_limit)
     path = None if manifest is None else Path(manifest).absolute()
     if path is not None:
         load(path)
@@ -72,6 +89,7 @@ def configure(
                 remedy="configure before the first lease, or after the last has ended",
             )
         if _session is not None:
+            _session.listeners.close()
             _session.journal.close()
         _session = None
         _settings = _Settings(
@@ -79,6 +97,8 @@ def configure(
             None if journal is None else Path(journal).absolute(),
             scan_on_exit,
             on_sigterm == "exit",
+            patience,
+            on_event,
             clock,
         )
 
@@ -101,12 +121,15 @@ def session() -> Session:
             if _session.manifest.digest == manifest.digest:
                 return _session
             journal = _session.journal
+            _session.listeners.close()
         _session = Session(
             manifest,
             clock=_settings.clock,
             journal=journal,
             scan_on_exit=_settings.scan_on_exit,
             exit_on_sigterm=_settings.exit_on_sigterm,
+            patience=_settings.patience,
+            on_event=_settings.on_event,
         )
         return _session
 
@@ -120,7 +143,16 @@ def _close() -> None:
     held = _session
     if held is not None:
         held.close()
+        held.listeners.close()
         held.journal.close()
+
+
+def _patience(on_outage: str, outage_limit: float) -> float:
+    if on_outage not in {"raise", "wait"}:
+        raise ValueError(f'on_outage is "raise" or "wait", got {on_outage!r}')
+    if not outage_limit > 0:
+        raise ValueError(f"outage_limit is a number of seconds, got {outage_limit!r}")
+    return outage_limit if on_outage == "wait" else PATIENCE
 
 
 def _forget() -> None:

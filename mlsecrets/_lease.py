@@ -1,14 +1,18 @@
-"""What users hold: one lease, or a bundle of them; and how they are opened."""
+"""What users hold: a lease; and how it is opened and let go of."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _current
+from ._listeners import Callback, Listener
 from ._reference import Reference, owner, owner_socket
-from .errors import NotLeased
+from ._reservation import Reservation, checked
+from .errors import LeaseClosed, NotLeased
 from .grant import Grant
+from .issuer import Source
 from .report import ExitReport
 from .view import ScopeView
 
@@ -49,10 +53,81 @@ class Lease:
             LeaseClosed: the block has ended.
             LeaseExpired: nothing valid is left and the issuer gives nothing new.
         """
-        live = self._live
+        live = self._live  # as `_source`, but without a call: this is read per request
         if live is not None and not live.forgotten:
             return live.snapshot()
         return self.reference.source().snapshot()
+
+    def ensure(self, min_valid: float) -> Grant:
+        """The credentials, with at least so many seconds of validity left.
+
+        Renews ahead of time if that is what it takes: before something that signs once
+        and then runs long, such as a presigned URL or a single large PUT.
+
+        Args:
+            min_valid: seconds, from now.
+
+        Raises:
+            LeaseTooShort: they cannot be valid for so long; `possible` says how long.
+            LeaseClosed, LeaseExpired: as for `snapshot`.
+            ValueError: `min_valid` is not a number of seconds above 0.
+        """
+        return self._source().ensure(checked(min_valid))
+
+    def reserve(self, seconds: float) -> Reservation:
+        """A block in which the credentials it was entered with stay valid.
+
+        ::
+
+            with creds.reserve(20 * 60):  # or: async with
+                upload(checkpoint)
+
+        Entering it raises what `ensure` raises, before the transfer begins. The
+        grant that it gives is kept in memory until the block ends.
+
+        Args:
+            seconds: how long the block may take.
+
+        Raises:
+            ValueError: `seconds` is not a number of seconds above 0.
+        """
+        return Reservation(self._source(), seconds)
+
+    @property
+    def doomed(self) -> float | None:
+        """Seconds until the end, if the lease will not go on; None while it will.
+
+        Raises:
+            LeaseClosed: the block has ended.
+            NotLeased: the lease belongs to another process.
+        """
+        live = self._owned("doomed")
+        deadline = live.doomed_at
+        if deadline is None:
+            return None
+        return max(deadline - live.clock.monotonic(), 0.0)
+
+    def subscribe(self, callback: Callback, *names: str) -> Callable[[], None]:
+        """Have a function called with this lease's events, on a thread of its own.
+
+        It is called with one `Event` at a time, in order. What it raises is logged by
+        its type, and harms neither the renewal nor other callbacks. It ends with the
+        lease, whose last events it still gets (2 s are waited for that).
+
+        Args:
+            callback: called with each event.
+            names: which events, such as ``"doomed"``; all of them if none is given.
+
+        Returns:
+            A function that ends it early.
+
+        Raises:
+            ValueError: there is no event of that name.
+            NotLeased: the lease belongs to another process, where its events happen.
+        """
+        self._owned("subscribe()")
+        listener = Listener(callback, names, self.scope)
+        return _current.session().listeners.add(listener)
 
     @property
     def open(self) -> bool:
@@ -137,6 +212,23 @@ class Lease:
         # owner's socket.
         return (_attached, (self.reference,))
 
+    def _source(self) -> Source:
+        live = self._live
+        if live is not None and not live.forgotten:
+            return live
+        return self.reference.source()
+
+    def _owned(self, what: str) -> LiveGrant:
+        session = _current.current()
+        if session is not None and session.holds(self.scope):
+            return session.held(self.scope)
+        if self._live is not None and not self._live.forgotten:
+            raise LeaseClosed(f"lease {self.scope} has ended, so it has no {what}")
+        raise NotLeased(
+            f"lease {self.scope} belongs to another process, so it has no {what} here",
+            remedy="use it in the process that entered the block",
+        )
+
     def _need_s3(self, what: str) -> None:
         if "endpoint_url" not in self.view.connection:
             raise NotLeased(
@@ -147,38 +239,6 @@ class Lease:
 
 def _attached(reference: Reference) -> Lease:
     return Lease(reference, None)
-
-
-class Bundle:
-    """Several leases of one block, by scope name."""
-
-    __slots__ = ("_leases",)
-
-    def __init__(self, leases: dict[str, Lease]) -> None:
-        self._leases = leases
-
-    def __getitem__(self, scope: str) -> Lease:
-        try:
-            return self._leases[scope]
-        except KeyError:
-            raise NotLeased(
-                f"this block does not lease {scope!r}; it leases "
-                f"{', '.join(self._leases)}"
-            ) from None
-
-    def __iter__(self) -> Any:
-        return iter(self._leases)
-
-    def __len__(self) -> int:
-        return len(self._leases)
-
-    def __repr__(self) -> str:
-        return f"<Bundle {', '.join(self._leases)}>"
-
-    @property
-    def reports(self) -> dict[str, ExitReport]:
-        """Each lease's report, once the block has ended."""
-        return {name: lease.report for name, lease in self._leases.items()}
 
 
 def open_lease(scope: str) -> Lease:

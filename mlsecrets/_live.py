@@ -1,46 +1,31 @@
 """A grant kept alive: one slot, whose content is swapped whole.
 
-Readers take what is in the slot without a lock. Whoever changes it, the renewal
-thread or a reader that found it dead, takes the turn first, so that one issuer call is
-under way at a time however many threads wait.
+Readers take what is in the slot without a lock. Whoever changes it, a renewal or a
+reader that found it dead, takes the turn first, so that one issuer call is under way
+at a time however many threads wait.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import replace
-from typing import Any
 
-from ._retired import Retired
-from ._schedule import call_timeout, gained_too_little, renewal_due
-from ._setbacks import FAILURES, Setbacks
+from ._lease_events import LeaseEvents
+from ._schedule import call_timeout
+from ._setbacks import FAILURES, Failure, refused
+from ._upkeep import Upkeep
 from .clock import Clock
 from .credentials import Credentials
-from .errors import (
-    GrantGone,
-    IdentityError,
-    IssuerError,
-    IssuerUnavailable,
-    LeaseClosed,
-    LeaseExpired,
-)
-from .events import Event, Recorder
-from .grant import Ending, Fate, Grant, Outcome
+from .errors import LeaseClosed, LeaseExpired, LeaseTooShort
+from .events import Recorder
+from .grant import Ending, Grant, Outcome
 from .issuer import Issuer
 from .scope import Scope
 
 #: Seconds for a call that nobody can do without: the first, or the one after the end.
 PATIENCE = 10.0
-#: What the journal calls the end of a grant.
-EVENT_OF_FATE = {
-    Fate.REVOKED: "revoked",
-    Fate.EXPIRED: "expired",
-    Fate.ENDS_AT_TTL: "ends_at_ttl",
-    Fate.STATIC: "ends_at_ttl",
-}
+#: Seconds after which a worker asks again, at the least.
+SOON = 0.05
 
 
 class LiveGrant:
@@ -52,6 +37,8 @@ class LiveGrant:
         clock: reads time.
         recorder: is told of everything that happens.
         key: makes this process's renewal instants its own (see `_schedule.jitter`).
+        patience: seconds past the end for which readers wait for an issuer that is
+            away, before they are told that the lease has expired.
     """
 
     def __init__(
@@ -62,47 +49,77 @@ class LiveGrant:
         clock: Clock,
         recorder: Recorder,
         key: str = "",
+        patience: float = 0.0,
     ) -> None:
         self.scope = scope
         self.issuer = issuer
-        self._clock = clock
-        self._recorder = recorder
-        self._key = f"{scope.name}:{key}"
-        self._turn = threading.Lock()
-        self._grant: Grant | None = None
-        self._retired = Retired(issuer, clock)
+        self.clock = clock
+        self._events = LeaseEvents(scope.name, clock, recorder)
+        self._patience = patience
+        # Notified after every change, for those who wait for an issuer to come back.
+        self._turn = threading.Condition(threading.Lock())
+        self._held = Upkeep(
+            scope, issuer, clock=clock, events=self._events, key=f"{scope.name}:{key}"
+        )
+        self._held.on_replaced = self._replaced
+        self._held.on_doomed = self._doomed
         self._closed = False
-        self._replace_next = False
+        # The last generation, kept from being wiped between its end and `shred`.
+        self._last: Grant | None = None
         #: Whether this is a forked child's copy: the parent's process owns the lease.
         self.forgotten = False
-        self._setbacks = Setbacks()
-        self._last: Grant | None = None
         #: Told of the instant at which to call `tend`; the session points it to the
-        #: renewal thread.
+        #: renewer.
         self.on_due: Callable[[LiveGrant, float], None] | None = None
         #: Told after each replacement; the session uses it to replace what hangs on it.
         self.on_replaced: Callable[[LiveGrant], None] | None = None
+        #: Told when it is doomed; the session uses it to tell what hangs on it.
+        self.on_doomed: Callable[[LiveGrant, Failure], None] | None = None
 
     # -- reading ---------------------------------------------------------------------
 
-    def snapshot(self) -> Grant:
+    def snapshot(self, *, patient: bool = True) -> Grant:
         """The whole grant of one generation; never blocks or raises while it is valid.
+
+        Args:
+            patient: wait for an issuer that is away, as long as readers may; else the
+                error says after how many seconds to ask again.
 
         Raises:
             LeaseClosed: the lease has ended.
             LeaseExpired: nothing valid is left and the issuer gives nothing new.
         """
-        grant = self._grant
-        if grant is not None and self._clock.monotonic() < grant.terms.deadline:
+        grant = self._held.grant
+        if grant is not None and self.clock.monotonic() < grant.terms.dies_at:
             return grant
-        return self._revive()
+        return self._held.live() or self._revive(patient=patient)
 
     def peek(self) -> Grant | None:
         """The grant if it is valid, None if `snapshot` would have to wait."""
-        grant = self._grant
-        if grant is not None and self._clock.monotonic() < grant.terms.deadline:
+        return self._held.live()
+
+    def ensure(self, seconds: float, *, patient: bool = True) -> Grant:
+        """The grant, with at least so many seconds of validity left.
+
+        Renews or replaces ahead of time if that is what it takes, once for all that
+        ask. Takes nothing away: if it cannot be, the grant at hand stays as it is.
+
+        Args:
+            seconds: of validity, from now.
+            patient: as for `snapshot`.
+
+        Raises:
+            LeaseTooShort: it cannot be valid for so long; says for how long it can.
+            LeaseClosed, LeaseExpired: as for `snapshot`.
+        """
+        grant = self.snapshot(patient=patient)
+        if self._held.left(grant) >= seconds:
             return grant
-        return None
+        with self._turn:
+            grant = self._lengthen(self._valid(patient=patient), seconds)
+            self._turn.notify_all()
+        self._announce()
+        return grant
 
     @property
     def closed(self) -> bool:
@@ -112,137 +129,172 @@ class LiveGrant:
     @property
     def lease_id(self) -> str | None:
         """The issuer's name for the credentials at hand, if there are any."""
-        grant = self._grant
+        grant = self._held.grant
         return grant.terms.lease_id if grant is not None else None
 
     @property
     def parent(self) -> str | None:
         """The login that the credentials at hand die with, if any."""
-        grant = self._grant
+        grant = self._held.grant
         return grant.terms.parent if grant is not None else None
+
+    @property
+    def doomed_at(self) -> float | None:
+        """Monotonic seconds at which it ends as far as is known; None if it goes on."""
+        return self._held.doomed_at
 
     def next_renewal(self) -> float:
         """The monotonic second at which the next renewal is due."""
-        grant = self._grant
-        if grant is None:
-            return self._clock.monotonic()
-        return max(renewal_due(grant.terms, self._key), self._setbacks.retry_at)
+        return self._held.due()
 
     # -- changing --------------------------------------------------------------------
 
     def open(self) -> None:
         """Get the first credentials; the caller waits for them."""
         with self._turn:
-            if self._grant is None:
-                self._issue(PATIENCE)
+            if self._held.grant is None:
+                self._must_be_open()
+                self._held.issue(PATIENCE)
         self._announce()
 
     def tend(self) -> None:
-        """Renew or replace, as the terms allow; failures are noted, not raised."""
+        """Renew or replace, as the terms allow; failures are noted, not raised.
+
+        Does nothing if a reader has done it while this waited for its turn.
+        """
+        before = self._held.grant
         with self._turn:
-            if self._closed or self._grant is None:
+            if self._closed or before is None:
                 return
-            terms = self._grant.terms
-            timeout = call_timeout(terms.remaining(self._clock.monotonic()))
-            try:
-                self._extend(timeout)
-            except FAILURES as error:
-                self._note_failure(error)
+            if self._held.grant is before:
+                left = before.terms.remaining(self.clock.monotonic())
+                self._held.attempt(self._held.extend, call_timeout(left))
+                self._turn.notify_all()
         self._announce()
 
-    def invalidate(self, generation: int) -> None:
+    def invalidate(self, generation: int, *, certain: bool = False) -> None:
         """Replace credentials that a server refused although they should live.
 
         Does nothing if that generation is already gone, so that a burst of refusals
-        costs one issuer call.
+        costs one issuer call; nor while the issuer is away or has just been asked.
+
+        Args:
+            generation: which were refused.
+            certain: they are dead by their issuer's own word: nobody gets them again.
         """
         with self._turn:
-            grant = self._grant
-            if self._closed or grant is None or grant.terms.generation != generation:
+            if self._closed:
                 return
-            self._record("rejected", generation=generation)
-            try:
-                self._issue(PATIENCE)
-            except FAILURES as error:
-                self._note_failure(error)
+            self._held.reject(generation, PATIENCE, certain=certain)
+            self._turn.notify_all()
         self._announce()
 
     def replace_soon(self) -> None:
         """Replace, not renew, and at once: the login that it dies with is going."""
-        self._replace_next = True
-        if self.on_due is not None and not self._closed:
-            self.on_due(self, self._clock.monotonic())
+        self._held.replace_next()
+        self._announce()
 
-    def _extend(self, timeout: float) -> None:
-        grant = self._grant
-        assert grant is not None  # noqa: S101  (checked by the caller under the turn)
-        if self._replace_next or not grant.terms.renewable:
-            self._issue(timeout)
+    def tell_doomed(self, error: Failure) -> None:
+        """Say that it ends, because its issuer's login does."""
+        deadline = self.doomed_at
+        if deadline is not None and not self._closed:
+            self._events.doomed(deadline, error)
+
+    # -- with the turn taken ---------------------------------------------------------
+
+    def _revive(self, *, patient: bool) -> Grant:
+        with self._turn:
+            grant = self._valid(patient=patient)
+            self._turn.notify_all()
+        self._announce()
+        return grant
+
+    def _valid(self, *, patient: bool) -> Grant:
+        """A grant that lives: at hand, issued now, or waited for."""
+        while True:
+            self._must_be_open()
+            grant = self._held.live()
+            if grant is not None:
+                return grant
+            self._try_again()
+            self._await_change(patient=patient)
+
+    def _must_be_open(self) -> None:
+        if self._closed:
+            raise LeaseClosed(
+                f"lease {self.scope.name} has ended: its block was left",
+                remedy="keep the work that needs it inside the with block",
+            )
+
+    def _try_again(self) -> None:
+        """Issue anew, unless it is too early for another try."""
+        dead, now = self._held.grant, self.clock.monotonic()
+        if dead is None:
+            # Nothing has expired: it could not be had in the first place.
+            self._held.issue(PATIENCE)
+            return
+        self._events.expired(dead)
+        if now >= self._held.setbacks.retry_at:
+            # Half of what patience is left, so that one that hangs is not the only one.
+            left = self._give_up_at(dead) - now if self._patience else 2 * PATIENCE
+            timeout = min(max(left / 2, PATIENCE / 4), PATIENCE)
+            self._held.attempt(self._held.issue, timeout)
+
+    def _await_change(self, *, patient: bool) -> None:
+        """Wait for the next try, or for somebody else's, while that is worth it."""
+        setbacks, dead = self._held.setbacks, self._held.grant
+        error = setbacks.last
+        if error is None or dead is None:
+            return
+        now, end = self.clock.monotonic(), self._give_up_at(dead)
+        if now >= end or refused(error):
+            raise self._expired(error) from error
+        wait = min(setbacks.retry_at, end) - now
+        if not patient:
+            raise self._expired(error, again_in=max(wait, SOON)) from error
+        if wait > 0:
+            self.clock.wait(self._turn, wait)
+
+    def _give_up_at(self, dead: Grant) -> float:
+        return dead.terms.dies_at + self._patience
+
+    def _lengthen(self, grant: Grant, seconds: float) -> Grant:
+        """Renew or replace a valid grant that ends too early; see `ensure`."""
+        held = self._held
+        if held.left(grant) >= seconds:
+            return grant
+        if seconds > held.longest:
+            raise self._too_short(held.longest, seconds)
+        cause: Exception | None = held.setbacks.last
+        if self.clock.monotonic() >= held.setbacks.retry_at:
+            try:
+                self._lengthen_login(grant, seconds)
+                grant = self._longer(seconds)
+            except FAILURES as error:
+                held.failed(error)
+                cause = error
+        if held.left(grant) < seconds:
+            raise self._too_short(held.left(grant), seconds) from cause
+        return grant
+
+    def _lengthen_login(self, grant: Grant, seconds: float) -> None:
+        login = self.issuer.login
+        if grant.terms.parent is None or login is None:
             return
         try:
-            terms = self.issuer.renew(self.scope, grant, timeout)
-        except GrantGone:
-            # The issuer no longer knows it: there is nothing left to renew.
-            self._issue(timeout)
-            return
-        # max_ttl counts from the issue, whatever the issuer would still renew.
-        ceiling = grant.terms.ceiling or terms.deadline
-        terms = replace(terms, ceiling=ceiling, deadline=min(terms.deadline, ceiling))
-        self._grant = grant.renewed(terms)
-        self._setbacks.clear()
-        self._record("renewed", **self._terms_detail())
-        if gained_too_little(grant.terms, terms):
-            self._issue(timeout)
+            login.ensure(seconds)
+        except LeaseTooShort as error:
+            raise self._too_short(error.possible, seconds) from error
+        except LeaseExpired:
+            return  # what is tried next logs in anew, or says why it cannot
 
-    def _issue(self, timeout: float) -> None:
-        if self._closed:
-            raise LeaseClosed(f"lease {self.scope.name} has ended")
-        started = self._clock.monotonic()
-        fresh = self._capped(self.issuer.issue(self.scope, timeout), started)
-        old = self._grant
-        if old is not None:
-            terms = replace(fresh.terms, generation=old.terms.generation + 1)
-            fresh = replace(fresh, terms=terms)
-            self._retired.add(old)
-        self._grant = fresh
-        self._replace_next = False
-        self._setbacks.clear()
-        took = round((self._clock.monotonic() - started) * 1000, 1)
-        name = "issued" if old is None else "replaced"
-        self._record(name, ms=took, **self._terms_detail())
-        if old is not None and self.on_replaced is not None:
-            self.on_replaced(self)
-
-    def _capped(self, grant: Grant, now: float) -> Grant:
-        ceiling = now + self.scope.max_ttl
-        deadline = min(grant.terms.deadline, ceiling)
-        return replace(
-            grant, terms=replace(grant.terms, ceiling=ceiling, deadline=deadline)
-        )
-
-    def _revive(self) -> Grant:
-        with self._turn:
-            if self._closed:
-                raise LeaseClosed(
-                    f"lease {self.scope.name} has ended: its block was left",
-                    remedy="keep the work that needs it inside the with block",
-                )
-            grant, now = self._grant, self._clock.monotonic()
-            if grant is not None and now < grant.terms.deadline:
-                return grant
-            setback = self._setbacks.last
-            if setback is not None and now < self._setbacks.retry_at:
-                raise self._expired(setback) from setback
-            try:
-                self._issue(PATIENCE)
-            except FAILURES as error:
-                if grant is None:
-                    raise  # nothing has expired: it could not be had in the first place
-                self._note_failure(error)
-                raise self._expired(error) from error
-            grant = self._grant
-        assert grant is not None  # noqa: S101  (_issue has just set it)
-        self._announce()
+    def _longer(self, seconds: float) -> Grant:
+        held = self._held
+        held.extend(PATIENCE)
+        grant = self._valid(patient=False)
+        if held.left(grant) < seconds and grant.terms.renewable:
+            held.issue(PATIENCE)  # renewing was not enough, new credentials may be
+            grant = self._valid(patient=False)
         return grant
 
     # -- ending ----------------------------------------------------------------------
@@ -252,22 +304,27 @@ class LiveGrant:
 
         The secrets stay until `shred`, so that what is left of them elsewhere in the
         process can be counted in between. Idempotent.
+
+        Args:
+            timeout: seconds for all of it; at least one short try is made for each.
         """
+        held = self._held
         with self._turn:
             if self._closed:
                 return []
             self._closed = True
-            self._last, self._grant = self._grant, None
+            self._last, held.grant = held.grant, None
             if self._last is not None:
-                self._retired.add(self._last)
-        ended = self._retired.end(timeout)
+                held.retired.add(self._last)
+            self._turn.notify_all()
+        ended = held.retired.end(timeout)
         for ending, outcome in ended:
-            self._record_end(ending, outcome)
+            self._events.ended(ending, outcome)
         return ended
 
     def secrets(self) -> list[Credentials]:
         """The credentials not yet wiped, after `close`: the needles of a scan."""
-        return self._retired.secrets()
+        return self._held.retired.secrets()
 
     def shred(self) -> int:
         """Wipe every generation that is still in memory; how many there were."""
@@ -275,67 +332,46 @@ class LiveGrant:
         for credentials in held:
             credentials.close()
         self._last = None
-        self._record("shredded", generations=len(held))
+        self._events.shredded(len(held))
         return len(held)
 
     def forget(self) -> None:
         """In a forked child: let go of everything; the memory is already zeros."""
-        self._turn = threading.Lock()
-        self._grant = None
+        self._turn = threading.Condition(threading.Lock())
+        self._held.clear()
         self._last = None
-        self._retired.forget()
         self._closed = True
         self.forgotten = True
 
     # -- telling ---------------------------------------------------------------------
 
-    def _note_failure(self, error: IssuerError | IdentityError) -> None:
-        now = self._clock.monotonic()
-        left = self._grant.terms.remaining(now) if self._grant else 0.0
-        pause = self._setbacks.note(error, now, left)
-        self._record(
-            "renewal_failed",
-            error=type(error).__name__,
-            transient=isinstance(error, IssuerUnavailable),
-            seconds_left=round(left, 3),
-            next_try_in=round(pause, 3),
-        )
+    def _replaced(self) -> None:
+        if self.on_replaced is not None:
+            self.on_replaced(self)
 
-    def _record_end(self, ending: Ending, outcome: Outcome) -> None:
-        left = ending.terms.remaining(self._clock.monotonic())
-        self._record(
-            EVENT_OF_FATE[outcome.fate],
-            generation=ending.terms.generation,
-            lease_id=ending.terms.lease_id,
-            seconds_left=round(max(left, 0.0), 3),
-            **({"reason": outcome.reason} if outcome.reason else {}),
-        )
-
-    def _expired(self, error: IssuerError | IdentityError) -> LeaseExpired:
-        return LeaseExpired(
-            f"lease {self.scope.name} has expired and issuer {self.scope.issuer} gives "
-            f"nothing new: {error}",
-            remedy=error.remedy,
-        )
+    def _doomed(self, error: Failure) -> None:
+        if self.on_doomed is not None:
+            self.on_doomed(self, error)
 
     def _announce(self) -> None:
         if self.on_due is not None and not self._closed:
-            self.on_due(self, self.next_renewal())
+            self.on_due(self, self._held.due())
 
-    def _terms_detail(self) -> dict[str, Any]:
-        grant = self._grant
-        assert grant is not None  # noqa: S101  (called after a swap only)
-        terms = grant.terms
-        return {
-            "generation": terms.generation,
-            "lease_id": terms.lease_id,
-            "lifetime": round(terms.lifetime, 3),
-            "expires_at": round(terms.expires_at, 3),
-        }
+    def _expired(self, error: Failure, again_in: float | None = None) -> LeaseExpired:
+        return LeaseExpired(
+            f"lease {self.scope.name} has expired and issuer {self.scope.issuer} gives "
+            f"nothing new: {error}",
+            again_in=again_in,
+            remedy=error.remedy,
+        )
 
-    def _record(self, name: str, **detail: Any) -> None:
-        # A recorder is told to never raise; a broken one must not break a lease.
-        with suppress(OSError, ValueError):
-            self._recorder.record(
-                Event(name, self.scope.name, self._clock.wall(), os.getpid(), detail)
-            )
+    def _too_short(self, possible: float, asked: float) -> LeaseTooShort:
+        possible = max(possible, 0.0)
+        return LeaseTooShort(
+            f"lease {self.scope.name} can be valid for {possible:.0f} s, "
+            f"not for {asked:.0f} s",
+            asked=asked,
+            possible=possible,
+            remedy=f"start nothing that takes longer than {possible:.0f} s: split the "
+            "transfer, or have the scope's owner raise its ttl and max_ttl",
+        )

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import random
 import weakref
 
+from ._schedule import backoff
 from ._setbacks import FAILURES
-from .clock import Clock
+from .clock import Clock, pause
 from .credentials import Credentials
-from .errors import GrantGone
+from .errors import GrantGone, IssuerUnavailable
 from .grant import ROUNDING, Ending, Fate, Grant, Outcome
 from .issuer import Issuer
+
+#: Times at most that one thing is tried to be ended.
+TRIES = 6
+#: Seconds of a try when there is no time left: enough for an issuer that answers.
+SHORTEST_TRY = 0.5
 
 
 class Retired:
@@ -38,9 +45,14 @@ class Retired:
         self._credentials.append(weakref.ref(grant.credentials))
 
     def end(self, timeout: float) -> list[tuple[Ending, Outcome]]:
-        """End all of them at the issuer, newest first; no failure is raised."""
+        """End all of them at the issuer, newest first; no failure is raised.
+
+        Args:
+            timeout: seconds for all of them; each gets one short try, whatever is left.
+        """
         endings, self._endings = self._endings, []
-        return [(ending, self._end(ending, timeout)) for ending in reversed(endings)]
+        until = self._clock.monotonic() + timeout
+        return [(ending, self._end(ending, until)) for ending in reversed(endings)]
 
     def secrets(self) -> list[Credentials]:
         """The credentials that somebody still keeps from being wiped."""
@@ -52,17 +64,42 @@ class Retired:
         self._endings = []
         self._credentials = []
 
-    def _end(self, ending: Ending, timeout: float) -> Outcome:
+    def _end(self, ending: Ending, until: float) -> Outcome:
+        """End one, trying again while the issuer is away and there is time."""
         try:
-            if self._dead(ending):
-                return Outcome(Fate.EXPIRED)
-            return self._issuer.end(ending, timeout)
+            for attempt in range(1, TRIES + 1):
+                try:
+                    return self._end_once(ending, until)
+                except IssuerUnavailable as error:
+                    away = error
+                if not self._wait(attempt, away, until):
+                    break
+            return Outcome(Fate.ENDS_AT_TTL, f"revoking failed: {away}")
         except GrantGone:
             return Outcome(Fate.EXPIRED, "the issuer no longer knows it")
         except FAILURES as error:
             return Outcome(Fate.ENDS_AT_TTL, f"revoking failed: {error}")
         finally:
             ending.close()
+
+    def _end_once(self, ending: Ending, until: float) -> Outcome:
+        if self._dead(ending):
+            return Outcome(Fate.EXPIRED)
+        left = until - self._clock.monotonic()
+        # Half of it, so that one call that hangs leaves time for another.
+        return self._issuer.end(ending, max(left / 2, SHORTEST_TRY))
+
+    def _wait(self, attempt: int, away: IssuerUnavailable, until: float) -> bool:
+        """Wait before another try to end something; False if there is no time."""
+        left = until - self._clock.monotonic()
+        wait = max(
+            backoff(attempt, left, random.random()),  # noqa: S311  no secret
+            away.retry_after,
+        )
+        if wait >= left:
+            return False
+        pause(self._clock, wait)
+        return True
 
     def _drop_expired(self) -> None:
         dead = [ending for ending in self._endings if self._dead(ending)]
@@ -72,4 +109,4 @@ class Retired:
 
     def _dead(self, ending: Ending) -> bool:
         """Whether it has certainly expired, also by the issuer's count."""
-        return ending.terms.remaining(self._clock.monotonic()) <= -ROUNDING
+        return self._clock.monotonic() >= ending.terms.deadline + ROUNDING

@@ -1,8 +1,9 @@
 """When to renew: pure functions of a grant's terms.
 
 The rule in one breath: renewal starts in the background while a comfortable part of
-the life is left, each process a little apart from its neighbours, and a failed try
-is repeated with growing pauses that never eat more than a quarter of what remains.
+the life is left, each process a little apart from its neighbours; a failed try is
+repeated with growing pauses that never eat more than a quarter of what remains; and
+while the work can still be saved with what is at hand, it is told that nothing comes.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def renewal_due(terms: Terms, key: str) -> float:
     A renewable grant is renewed with a third of its life left (Vault's
     ``LifetimeWatcher``, api/lifetime_watcher.go: two thirds, jitter a tenth); any other
     is replaced once `window` is reached, up to 30 % of the window later by `jitter`.
+    The life is the grant's own: the login that it hangs on is renewed for itself.
     """
     if terms.renewable:
         left = terms.lifetime * (1 / 3 + jitter(key) / 10)
@@ -56,18 +58,57 @@ def renewal_due(terms: Terms, key: str) -> float:
 def backoff(attempt: int, remaining: float, share: float) -> float:
     """Seconds to wait after the `attempt`-th failure in a row (1, 2, …).
 
-    Full jitter over an exponential step of 1 s, at most 5 min, and at most a quarter
-    of the life that remains: a 15-minute lease must not sleep through its own end.
-    While nothing valid remains the step alone counts, at most 30 s.
+    Full jitter over an exponential step of 1 s. At most 5 min, and at most a quarter of
+    the life that remains: a 15-minute lease must not sleep through its own end. Past
+    the end at most 30 s, and a quarter of the time that has passed: somebody is waiting
+    then, most of all at first. But never a quarter of less than four seconds, or the
+    last moments of a life would be spent on calls alone.
 
     Args:
-        remaining: seconds of life left in the credentials at hand.
+        attempt: how many failures there have been in a row.
+        remaining: seconds of life left in the credentials at hand; negative past it.
         share: a random number in [0, 1).
     """
-    step = min(2.0 ** min(attempt - 1, 16), 5 * MINUTE)
-    step = min(step, remaining / 4) if remaining > 0 else min(step, 30.0)
+    longest = 5 * MINUTE if remaining > 0 else 30.0
+    step = min(2.0 ** min(attempt - 1, 16), longest, max(abs(remaining) / 4, 1.0))
     # Never zero: a share of 0 would call again at once.
-    return max(step * (0.1 + 0.9 * share), 0.05)
+    return step * (0.1 + 0.9 * share)
+
+
+def pause_as_asked(pause: float, retry_after: float, remaining: float) -> float:
+    """`backoff`, stretched to what the issuer asks for by ``Retry-After``.
+
+    Never to more than half of the life that remains (1 s at least): an issuer that asks
+    for an hour must not make a lease sleep through its own end.
+    """
+    return max(pause, min(retry_after, max(remaining / 2, 1.0)))
+
+
+def pause_after_refusal(remaining: float) -> float:
+    """Seconds to wait after an issuer's plain no.
+
+    Half of what remains, between 1 s and 5 min: few enough to lock no account, and
+    enough to go on if somebody mends a policy while the credentials live.
+    """
+    return min(max(remaining / 2, 1.0), 5 * MINUTE) if remaining > 0 else 30.0
+
+
+def last_call(lifetime: float) -> float:
+    """Seconds before the end at which an outage counts as the end: half the `window`.
+
+    Long enough to write a checkpoint with credentials that still work: 30 min of 12 h,
+    2.5 min of 15 min.
+    """
+    return window(lifetime) / 2
+
+
+def rejection_pause(count: int) -> float:
+    """Seconds between replacing credentials that servers refuse, after `count` of them.
+
+    1 s, 2 s, 4 s, ... 5 min: one early refusal is mended at once, and a server that
+    refuses everything costs the issuer a call now and then, not one for each request.
+    """
+    return min(2.0 ** min(count - 1, 16), 5 * MINUTE)
 
 
 def gained_too_little(before: Terms, after: Terms) -> bool:
@@ -84,6 +125,6 @@ def call_timeout(remaining: float) -> float:
     """Seconds that one issuer call may take while the old credentials live.
 
     Half of what remains, so that one hanging call leaves time for another; between
-    1 s and 10 s.
+    1 s and 10 s. Nothing that is left is nothing to save: then a slow issuer gets all.
     """
-    return min(10.0, max(1.0, remaining / 2))
+    return min(10.0, max(1.0, remaining / 2)) if remaining > 0 else 10.0

@@ -1,8 +1,7 @@
-"""One per process: makes issuers from the manifest, and owns what renews and serves.
+"""One per process: holds its leases, and owns what renews and serves them.
 
 Everything below it comes up with the first lease and goes down with the last: issuers
-and their logins, the renewal thread, the broker. A process without a lease holds
-nothing.
+and their logins, the renewals, the broker. A process without a lease holds nothing.
 """
 
 from __future__ import annotations
@@ -10,47 +9,35 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ._broker._socket import ENVIRONMENT
 from ._broker.serve import Broker
+from ._listeners import Callback, Listener, Listeners
 from ._live import PATIENCE, LiveGrant
-from ._renewer import Renewer
 from ._signals import SigtermExit
+from ._stack import Stack
 from .clock import Clock
 from .errors import NotLeased
 from .events import Journal
 from .grant import Ending, Outcome
-from .issuer import Identity, Issuer
 from .manifest import Manifest
-from .manifest import kinds as manifest_kinds
 from .memory import count_copies
 from .report import EndedGrant, ExitReport
-from .scope import Scope
 from .view import ScopeView
 
 #: What names this process's rank among its neighbours, for the renewal jitter: set by
 #: torchrun and SLURM.
 RANK_VARIABLES = ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+#: Seconds in which everything is ended at the issuers, however many do not answer.
+FAREWELL = 10.0
 
 
 @dataclass
 class _Open:
     live: LiveGrant
     users: int = 1
-
-
-@dataclass
-class _Stack:
-    """What the first lease brings up and the last takes down."""
-
-    renewer: Renewer
-    issuers: dict[str, Issuer] = field(default_factory=dict)
-    logins: dict[str, LiveGrant] = field(default_factory=dict)
-    broker: Broker | None = None
 
 
 class Session:
@@ -62,6 +49,9 @@ class Session:
         journal: is told what happens.
         scan_on_exit: search the process's memory for copies when a lease ends.
         exit_on_sigterm: turn SIGTERM into SystemExit while a lease is open.
+        patience: seconds past the end of a lease for which its readers wait for an
+            issuer that is away.
+        on_event: called with every event, on a thread of its own.
     """
 
     def __init__(
@@ -72,16 +62,21 @@ class Session:
         journal: Journal,
         scan_on_exit: bool = False,
         exit_on_sigterm: bool = False,
+        patience: float = PATIENCE,
+        on_event: Callback | None = None,
     ) -> None:
         self.manifest = manifest
         self.clock = clock
         self.journal = journal
+        self.listeners = Listeners(journal)
+        if on_event is not None:
+            self.listeners.add(Listener(on_event))
         self._scan = scan_on_exit
         self._sigterm = SigtermExit() if exit_on_sigterm else None
-        # Re-entrant: making an issuer asks the session for its identity and login.
+        self._patience = patience
         self._lock = threading.RLock()
         self._open: dict[str, _Open] = {}
-        self._stack: _Stack | None = None
+        self._stack: Stack | None = None
         self._views: tuple[ScopeView, ...] | None = ()
         self._key = _process_key()
 
@@ -100,14 +95,7 @@ class Session:
             if opened is not None:
                 opened.users += 1
             else:
-                live = LiveGrant(
-                    scope,
-                    self.issuer(scope.issuer),
-                    clock=self.clock,
-                    recorder=self.journal,
-                    key=self._key,
-                )
-                live.on_due = self._bring_up().renewer.schedule
+                live = self._bring_up().lease(scope, self._patience)
                 opened = self._open[name] = _Open(live)
                 self._views = None
         try:
@@ -135,19 +123,21 @@ class Session:
             stack = self._stack
             if not self._open:
                 self._stack = None
+        until = self.clock.monotonic() + FAREWELL
         for live in ending:
             if stack is not None:
                 stack.renewer.cancel(live)
-        ended = [(live, live.close(PATIENCE)) for live in ending]
+        ended = [(live, live.close(until - self.clock.monotonic())) for live in ending]
         logins = []
         if stack is not None and self._stack is not stack:
-            logins = self._take_down(stack)
+            logins = self._take_down(stack, until)
         reports = {}
         for live, outcomes in ended:
             report = self._report(live, outcomes)
             for accessor, outcome in logins:
                 report = report.with_login(accessor, outcome)
             reports[live.scope.name] = report
+        self.listeners.end_of(*reports)
         return reports
 
     def held(self, scope: str) -> LiveGrant:
@@ -202,86 +192,37 @@ class Session:
         for opened in self._open.values():
             opened.live.forget()
         if self._stack is not None:
-            for login in self._stack.logins.values():
-                login.forget()
-            if self._stack.broker is not None:
-                self._stack.broker.forget()
+            self._stack.forget()
         self._lock = threading.RLock()
         self._open = {}
         self._stack = None
 
-    # -- what issuers ask for (issuer.Context) ----------------------------------------
-
-    def identity(self, name: str) -> Identity:
-        """An identity of the manifest, by name."""
-        section = self.manifest.identities[name]
-        kind: type[Identity] = manifest_kinds.identity(section.kind)
-        return kind(name, section.values)
-
-    def revoker(self, name: str) -> Mapping[str, Any]:
-        """The checked keys of a revoker of the manifest, by name."""
-        return self.manifest.revokers[name].values
-
-    def issuer(self, name: str) -> Issuer:
-        """An issuer of the manifest, by name; made at first use."""
-        with self._lock:
-            stack = self._bring_up()
-            if name not in stack.issuers:
-                section = self.manifest.issuers[name]
-                kind: type[Issuer] = manifest_kinds.issuer(section.kind)
-                stack.issuers[name] = kind(name, section.values, self)
-            return stack.issuers[name]
-
-    def login(self, name: str, issuer: Issuer) -> LiveGrant:
-        """A login kept alive until the last lease ends; made at first snapshot."""
-        scope = Scope(
-            name=f"login:{name}",
-            owner="",
-            version="",
-            issuer=name,
-            ttl=0.0,
-            max_ttl=float("inf"),
-            access=(),
-            options={},
-        )
-        live = LiveGrant(
-            scope, issuer, clock=self.clock, recorder=self.journal, key=self._key
-        )
-        stack = self._bring_up()
-        live.on_due = stack.renewer.schedule
-        live.on_replaced = self._login_replaced
-        stack.logins[name] = live
-        return live
-
     # -- inside ----------------------------------------------------------------------
 
-    def _bring_up(self) -> _Stack:
-        with self._lock:
-            if self._stack is None:
-                self._stack = _Stack(Renewer(self.clock))
-                if self._sigterm is not None:
-                    self._sigterm.install()
-            return self._stack
+    def _bring_up(self) -> Stack:
+        if self._stack is None:
+            self._stack = Stack(
+                self.manifest,
+                clock=self.clock,
+                recorder=self.listeners,
+                key=self._key,
+                leases=self._lives,
+            )
+            if self._sigterm is not None:
+                self._sigterm.install()
+        return self._stack
+
+    def _lives(self) -> list[LiveGrant]:
+        # Without the lock: a login's renewal asks, which a lease that is being opened
+        # under the lock may be waiting for. One operation, so it cannot be torn.
+        return [opened.live for opened in list(self._open.values())]
 
     def _serve(self) -> None:
         with self._lock:
             stack = self._stack
             if stack is not None and stack.broker is None:
-                stack.broker = Broker(self, self.clock, self.journal)
+                stack.broker = Broker(self, self.clock, self.listeners)
                 os.environ[ENVIRONMENT] = str(stack.broker.path)
-
-    def _login_replaced(self, login: LiveGrant) -> None:
-        # What was issued under the old token dies with it: replace it in time.
-        accessor = login.lease_id
-        with self._lock:
-            lives = [opened.live for opened in self._open.values()]
-        for live in lives:
-            parent = live.parent
-            if live.scope.issuer == login.scope.issuer and parent not in {
-                None,
-                accessor,
-            }:
-                live.replace_soon()
 
     def _report(
         self, live: LiveGrant, outcomes: list[tuple[Ending, Outcome]]
@@ -303,20 +244,12 @@ class Session:
             shredded=live.shred(),
         )
 
-    def _take_down(self, stack: _Stack) -> list[tuple[str, Outcome]]:
-        """Undo `_bring_up`; what became of each login, by its accessor."""
-        if stack.broker is not None:
-            if os.environ.get(ENVIRONMENT) == str(stack.broker.path):
-                del os.environ[ENVIRONMENT]
-            stack.broker.close()
-        stack.renewer.close()
-        outcomes = []
-        for login in stack.logins.values():
-            ended = login.close(PATIENCE)
-            outcomes += [(ending.terms.lease_id, outcome) for ending, outcome in ended]
-            login.shred()
-        for issuer in stack.issuers.values():
-            issuer.close()
+    def _take_down(self, stack: Stack, until: float) -> list[tuple[str, Outcome]]:
+        """Undo `_bring_up` and `_serve`; what became of each login, by its accessor."""
+        broker = stack.broker
+        if broker is not None and os.environ.get(ENVIRONMENT) == str(broker.path):
+            del os.environ[ENVIRONMENT]
+        outcomes = stack.take_down(until)
         if self._sigterm is not None:
             self._sigterm.remove()
         return outcomes

@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import random
 
-from ._schedule import backoff
-from .errors import IdentityError, IssuerError, IssuerThrottled
+from ._schedule import (
+    backoff,
+    pause_after_refusal,
+    pause_as_asked,
+    rejection_pause,
+)
+from .errors import IdentityError, IssuerError, IssuerUnavailable
 
 #: What keeps a grant from being had, as opposed to a bug.
 FAILURES = (IssuerError, IdentityError)
+Failure = IssuerError | IdentityError
+
+
+def refused(error: Failure) -> bool:
+    """Whether an issuer has heard us and said no, so that asking again is no remedy.
+
+    Everything else may pass: an issuer that is away, a gateway that answers for it, an
+    identity file that is missing while the platform rotates it.
+    """
+    return isinstance(error, IssuerError) and not isinstance(error, IssuerUnavailable)
+
+
+#: Seconds without a rejection after which the next is taken for news.
+CALM = 600.0
 
 
 class Setbacks:
@@ -20,13 +39,11 @@ class Setbacks:
     """
 
     def __init__(self) -> None:
-        self.last: IssuerError | IdentityError | None = None
-        self.retry_at = 0.0
+        self.last: Failure | None = None
+        self.retry_at = float("-inf")
         self._count = 0
 
-    def note(
-        self, error: IssuerError | IdentityError, now: float, remaining: float
-    ) -> float:
+    def note(self, error: Failure, now: float, remaining: float) -> float:
         """Remember a failure; seconds to wait before the next try.
 
         Args:
@@ -35,13 +52,38 @@ class Setbacks:
             remaining: seconds of life left in the credentials at hand.
         """
         self._count += 1
-        pause = backoff(self._count, remaining, random.random())  # noqa: S311
-        if isinstance(error, IssuerThrottled):
-            # As long as it asks, but never to sleep through the end of the lease.
-            pause = max(pause, min(error.retry_after, max(remaining / 2, 1.0)))
-        self.last, self.retry_at = error, now + pause
+        if refused(error):
+            pause = pause_after_refusal(remaining)
+        else:
+            pause = backoff(self._count, remaining, random.random())  # noqa: S311
+        if isinstance(error, IssuerUnavailable):
+            pause = pause_as_asked(pause, error.retry_after, remaining)
+        # Without its frames: they hold the request, and that its token.
+        self.last, self.retry_at = error.with_traceback(None), now + pause
         return pause
 
     def clear(self) -> None:
         """It worked."""
-        self.last, self.retry_at, self._count = None, 0.0, 0
+        self.last, self.retry_at, self._count = None, float("-inf"), 0
+
+
+class Rejections:
+    """Servers that refuse credentials which should live, and how often to believe them.
+
+    Believing costs an issuer call and one more credential. A key that was revoked early
+    is mended by one; a server that refuses everything is not mended by a thousand.
+    """
+
+    def __init__(self) -> None:
+        self._next = float("-inf")
+        self._count = 0
+
+    def believe(self, now: float) -> bool:
+        """Whether to replace what was refused at monotonic `now`."""
+        if now < self._next:
+            return False
+        if now > self._next + CALM:
+            self._count = 0
+        self._count += 1
+        self._next = now + rejection_pause(self._count)
+        return True

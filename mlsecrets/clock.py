@@ -7,6 +7,7 @@ signatures and for nothing else.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import Protocol
@@ -25,12 +26,20 @@ class Clock(Protocol):
         """Wait on a held condition for at most `timeout` seconds; may wake early."""
 
 
+def pause(clock: Clock, seconds: float) -> None:
+    """Let time pass on this thread; may end early, as any wait on a clock."""
+    nobody = threading.Condition()
+    with nobody:
+        clock.wait(nobody, seconds)
+
+
 class SystemClock:
     """Real time.
 
-    On Linux `monotonic` reads CLOCK_BOOTTIME, which counts while the machine is
-    suspended (clock_gettime(2)); CLOCK_MONOTONIC does not, and would believe a
-    credential alive that died behind a closed lid.
+    `monotonic` counts while the machine is suspended, or it would believe a credential
+    alive that died behind a closed lid: CLOCK_BOOTTIME on Linux (clock_gettime(2)),
+    CLOCK_MONOTONIC on macOS (clock_gettime(3) there), where Python's own
+    `time.monotonic` reads a clock that stops. On Windows that one goes on.
     """
 
     if hasattr(time, "CLOCK_BOOTTIME"):
@@ -38,7 +47,12 @@ class SystemClock:
         def monotonic(self) -> float:
             return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    else:  # macOS: mach_absolute_time stops in sleep; docs/limits.md says so.
+    elif sys.platform == "darwin":
+
+        def monotonic(self) -> float:
+            return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+    else:
 
         def monotonic(self) -> float:
             return time.monotonic()

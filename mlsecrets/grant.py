@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import math
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from .credentials import Credentials
@@ -20,12 +21,15 @@ class Terms:
             issuer's audit log.
         issued_at: wall-clock epoch seconds at this machine, for people.
         lifetime: seconds the credentials were granted for, from `issued_at`.
-        deadline: monotonic seconds at which they end.
+        deadline: monotonic seconds at which they end by themselves.
         renewable: whether the issuer offers later terms for the same credentials.
         ceiling: monotonic seconds past which no renewal goes: the scope's max_ttl,
             counted from the issue.
         parent: the lease_id of the login that the grant dies with, if any.
         generation: 1 for a lease's first credentials, one more for each replacement.
+        login_deadline: monotonic seconds at which that login ends, if it is not renewed
+            until then.
+        dies_at: the earlier of the two: what is past it is not used.
     """
 
     scope: str
@@ -37,6 +41,12 @@ class Terms:
     ceiling: float | None = None
     parent: str | None = None
     generation: int = 1
+    login_deadline: float = math.inf
+    dies_at: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        # Once, because every read compares it with the clock.
+        object.__setattr__(self, "dies_at", min(self.deadline, self.login_deadline))
 
     @property
     def expires_at(self) -> float:
@@ -45,7 +55,7 @@ class Terms:
 
     def remaining(self, now: float) -> float:
         """Seconds of life left at monotonic `now`; negative once dead."""
-        return self.deadline - now
+        return self.dies_at - now
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class EndedGrant:
     @classmethod
     def at(cls, terms: Terms, outcome: Outcome, now: float) -> EndedGrant:
         """The end of a grant at monotonic `now`."""
-        return cls(terms, outcome, max(terms.remaining(now) + ROUNDING, 0.0))
+        return cls(terms, outcome, max(terms.deadline - now + ROUNDING, 0.0))
 
     def __str__(self) -> str:
         head = f"generation {self.terms.generation} {self.outcome.fate}"

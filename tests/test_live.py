@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from mlsecrets._live import LiveGrant
 from mlsecrets.errors import (
     AccessRefused,
     GrantGone,
@@ -19,33 +19,8 @@ from mlsecrets.errors import (
     LeaseExpired,
     SecretBufferClosed,
 )
-from mlsecrets.events import Journal
 from mlsecrets.grant import Fate
-from mlsecrets.scope import Scope
-from mlsecrets.testing import FakeClock, FakeIssuer
-
-TTL = 100.0
-
-
-def scope(name: str = "data", ttl: float = TTL) -> Scope:
-    return Scope(name, "owner@example.org", "1.0.0", "fake", ttl, 10 * ttl, (), {})
-
-
-class World:
-    """One live grant with everything around it."""
-
-    def __init__(self, **issuer: object) -> None:
-        self.clock = FakeClock()
-        self.journal = Journal()
-        self.issuer = FakeIssuer(self.clock, **issuer)  # type: ignore[arg-type]
-        self.live = LiveGrant(
-            scope(), self.issuer, clock=self.clock, recorder=self.journal
-        )
-        self.due: list[float] = []
-        self.live.on_due = lambda _, due: self.due.append(due)
-
-    def names(self) -> list[str]:
-        return [event.name for event in self.journal.events()]
+from tests.life import TTL, Background, World, scope
 
 
 @pytest.fixture
@@ -53,8 +28,7 @@ def world() -> Iterator[World]:
     made = World()
     made.live.open()
     yield made
-    made.live.close()
-    made.live.shred()
+    made.end()
 
 
 @pytest.fixture
@@ -62,12 +36,7 @@ def renewable() -> Iterator[World]:
     made = World(renewable=True, ceiling=245.0)
     made.live.open()
     yield made
-    made.live.close()
-    made.live.shred()
-
-
-def token(world: World) -> str:
-    return world.live.snapshot().credentials.reveal("token")
+    made.end()
 
 
 def test_reading_costs_no_issuer_call(world: World) -> None:
@@ -84,7 +53,7 @@ def test_a_replacement_overlaps_the_old(world: World) -> None:
     world.live.tend()
     assert world.live.snapshot().terms.generation == 2
     assert old.credentials.reveal("token") == "fake-token-000001"
-    assert token(world) == "fake-token-000002"
+    assert world.token() == "fake-token-000002"
 
 
 def test_replaced_credentials_are_wiped_when_their_last_reader_leaves(
@@ -115,13 +84,35 @@ def test_hoarded_snapshots_are_wiped_at_the_end() -> None:
             grant.credentials.reveal("token")
 
 
+def test_a_renewal_that_comes_second_does_nothing(world: World) -> None:
+    """A reader that asked for more was faster: one call, not two."""
+    world.until(40.0)
+    issuing, may_answer = threading.Event(), threading.Event()
+    original = world.issuer.issue
+
+    def slowly(*args: Any) -> Any:
+        issuing.set()
+        assert may_answer.wait(10)
+        return original(*args)
+
+    world.issuer.issue = slowly  # type: ignore[assignment, method-assign]
+    asking = Background(lambda: world.live.ensure(80.0))
+    assert issuing.wait(10)
+    tending = Background(world.live.tend)
+    threading.Event().wait(0.05)  # until it waits for its turn
+    may_answer.set()
+    asking.join()
+    tending.join()
+    assert world.issuer.count("issue") == 2
+
+
 def test_a_failed_renewal_is_no_business_of_readers(world: World) -> None:
     """While the credentials live, nothing raises."""
     world.issuer.failures = [IssuerUnavailable("down")] * 5
     for _ in range(5):
         world.clock.advance(10)
         world.live.tend()
-        assert token(world) == "fake-token-000001"
+        assert world.token() == "fake-token-000001"
     assert world.names().count("renewal_failed") == 5
 
 
@@ -149,7 +140,7 @@ def test_retry_after_is_honoured(world: World) -> None:
 def test_an_expired_lease_is_revived_by_its_reader(world: World) -> None:
     """After a suspended laptop the first use waits for new credentials."""
     world.clock.advance(TTL + 1)
-    assert token(world) == "fake-token-000002"
+    assert world.token() == "fake-token-000002"
 
 
 def test_a_dead_credential_is_never_handed_out(world: World) -> None:
@@ -187,6 +178,19 @@ def test_readers_of_an_expired_lease_do_not_hammer_a_dead_issuer(world: World) -
         with pytest.raises(LeaseExpired):
             world.live.snapshot()
     assert world.issuer.count("issue") == 2
+
+
+@pytest.mark.parametrize("seconds", [-86400.0, -3600.0, 3600.0, 86400.0])
+def test_a_wall_clock_that_jumps_changes_nothing(world: World, seconds: float) -> None:
+    """Lives are measured on a clock that only grows."""
+    due, left = world.live.next_renewal(), world.left()
+    world.clock.jump(seconds)
+    assert world.live.next_renewal() == due
+    assert world.left() == left
+    assert world.token() == "fake-token-000001"
+    world.tend_when_due()
+    assert world.live.snapshot().terms.generation == 2
+    assert world.left() == TTL
 
 
 def test_a_renewal_keeps_the_credentials(renewable: World) -> None:
@@ -297,7 +301,7 @@ def test_an_end_that_fails_says_so() -> None:
     """It never claims to have revoked."""
     world = World()
     world.live.open()
-    world.issuer.failures = [IssuerUnavailable("down")]
+    world.issuer.failures = [IssuerUnavailable("down")] * 100
     ((_, outcome),) = world.live.close()
     world.live.shred()
     assert outcome.fate is Fate.ENDS_AT_TTL
@@ -327,11 +331,11 @@ def test_an_identity_that_is_missing_for_a_while_is_a_failed_renewal(
     """Its file is being rotated: readers notice nothing, the next try may succeed."""
     world.issuer.failures = [IdentityError("the secret id cannot be read")]
     world.live.tend()
-    assert token(world) == "fake-token-000001"
+    assert world.token() == "fake-token-000001"
     (failed,) = world.journal.events("renewal_failed")
     assert failed.detail["error"] == "IdentityError"
     world.live.tend()
-    assert token(world) == "fake-token-000002"
+    assert world.token() == "fake-token-000002"
 
 
 def test_events_tell_the_whole_story_and_no_secret(world: World) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import errors
-from ..clock import SYSTEM_CLOCK, Clock
+from ..clock import SYSTEM_CLOCK, Clock, pause
 from ..credentials import rebuild
 from ..errors import LeaseExpired, MLSecretsError, OwnerGone
 from ..grant import Grant, Terms
@@ -79,7 +79,7 @@ class AttachedGrant:
             LeaseExpired: nothing valid is at hand and the owner has nothing either.
         """
         cached, now = self._cached, self._clock.monotonic()
-        valid = cached is not None and now < cached.grant.terms.deadline
+        valid = cached is not None and now < cached.grant.terms.dies_at
         if cached is not None and valid and now < cached.ask_at:
             return cached.grant
         # With a valid grant at hand, one thread asks and the others go on.
@@ -94,9 +94,23 @@ class AttachedGrant:
     def peek(self) -> Grant | None:
         """The grant if it is at hand, None if `snapshot` would have to ask."""
         cached, now = self._cached, self._clock.monotonic()
-        if cached is None or now >= min(cached.ask_at, cached.grant.terms.deadline):
+        if cached is None or now >= min(cached.ask_at, cached.grant.terms.dies_at):
             return None
         return cached.grant
+
+    def ensure(self, seconds: float) -> Grant:
+        """The grant with so many seconds left; the owner renews if it takes that.
+
+        Raises:
+            LeaseTooShort: it cannot be valid for so long.
+            OwnerGone, LeaseExpired: as for `snapshot`.
+        """
+        grant = self.snapshot()
+        if grant.terms.remaining(self._clock.monotonic()) >= seconds:
+            return grant
+        with self._turn:
+            self._cached = self._fetch({"ask": "ensure", "seconds": seconds})
+            return self._cached.grant
 
     def invalidate(self, generation: int) -> None:
         """Have the owner replace credentials that a server refused."""
@@ -115,17 +129,25 @@ class AttachedGrant:
     def _refresh(self) -> Grant:
         if (at_hand := self.peek()) is not None:
             return at_hand
-        cached, now = self._cached, self._clock.monotonic()
-        try:
-            self._cached = self._fetch(now)
-        except MLSecretsError:
-            if cached is None or now >= cached.grant.terms.deadline:
-                raise
-            self._cached = _Cached(cached.grant, now + POLL)
-        return self._cached.grant
+        while True:
+            cached, now = self._cached, self._clock.monotonic()
+            try:
+                self._cached = self._fetch({"ask": "grant"})
+            except MLSecretsError as error:
+                if cached is not None and now < cached.grant.terms.dies_at:
+                    self._cached = _Cached(cached.grant, now + POLL)
+                elif isinstance(error, LeaseExpired) and error.again_in is not None:
+                    # The issuer is away, and readers are to wait for it: the owner
+                    # knows for how long, so it is asked again.
+                    pause(self._clock, error.again_in)
+                    continue
+                else:
+                    raise
+            return self._cached.grant
 
-    def _fetch(self, now: float) -> _Cached:
-        head, buffer = _ask(self._path, {"ask": "grant", "scope": self._scope})
+    def _fetch(self, request: dict[str, Any]) -> _Cached:
+        now = self._clock.monotonic()
+        head, buffer = _ask(self._path, {**request, "scope": self._scope})
         assert buffer is not None  # noqa: S101  (a grant always carries one)
         terms = Terms(
             scope=self._scope,
@@ -166,7 +188,8 @@ def _their_error(head: dict[str, Any]) -> MLSecretsError:
     kind = getattr(errors, str(head["error"]), OwnerGone)
     if not (isinstance(kind, type) and issubclass(kind, MLSecretsError)):
         kind = OwnerGone
-    return kind(str(head.get("message")), remedy=head.get("remedy"))
+    numbers = head.get("numbers") or {}
+    return errors.rebuild(kind, str(head.get("message")), head.get("remedy"), numbers)
 
 
 _attachments: dict[Path, Attachment] = {}

@@ -27,8 +27,11 @@ BACKLOG = 128
 class Held(Protocol):
     """A live lease, as far as the broker needs it."""
 
-    def snapshot(self) -> Grant:
+    def snapshot(self, *, patient: bool) -> Grant:
         """The grant as it is now."""
+
+    def ensure(self, seconds: float, *, patient: bool) -> Grant:
+        """The grant with so many seconds left."""
 
     def invalidate(self, generation: int) -> None:
         """Replace credentials that a server refused."""
@@ -126,6 +129,7 @@ class Broker:
                 "error": type(error).__name__,
                 "message": error.message,
                 "remedy": error.remedy,
+                "numbers": error.numbers(),
             }
             _wire.send(connection, head)
 
@@ -142,12 +146,15 @@ class Broker:
             _wire.send(connection, {"done": True})
         elif ask == "grant":
             self._note(peer(connection)[0], scope)
-            self._send_grant(connection, held)
+            # The waiting is the worker's: here it would outlast its socket's patience.
+            self._send_grant(connection, held, held.snapshot(patient=False))
+        elif ask == "ensure":
+            grant = held.ensure(float(request.get("seconds", 0)), patient=False)
+            self._send_grant(connection, held, grant)
         else:
             _wire.send(connection, {"error": "OwnerGone", "message": "unknown request"})
 
-    def _send_grant(self, connection: socket.socket, held: Held) -> None:
-        grant = held.snapshot()
+    def _send_grant(self, connection: socket.socket, held: Held, grant: Grant) -> None:
         now = self._clock.monotonic()
         terms, credentials = grant.terms, grant.credentials
         with credentials.buffer.reading() as view:

@@ -37,7 +37,7 @@ def print_leases(leases: Sequence[JournalledLease], now: float) -> None:
 def _cells(lease: JournalledLease, now: float) -> tuple[str, ...]:
     state = lease.state(now)
     ends = _at(lease.expires_at)
-    if state == "open" and lease.expires_at is not None:
+    if state in {"open", "doomed"} and lease.expires_at is not None:
         ends = f"in {spoken(lease.expires_at - now)}"
     fates = (f"{count} {fate.replace('_', ' ')}" for fate, count in lease.fates.items())
     return (

@@ -29,7 +29,9 @@ class JournalledLease:
         renewals: how often their life was extended in place.
         last_renewal: epoch seconds of the last issue, replacement or extension.
         expires_at: epoch seconds of the end of the newest credentials; None if unknown.
-        failures: renewals that failed.
+        capped: how often there were no later terms to be had for the same credentials.
+        doomed: whether the last word is that it will end at `expires_at` for good.
+        failures: renewals that failed, also for being throttled.
         last_failure: the kind of the last of these errors.
         rejected: credentials that a server refused before their time.
         workers: how many other processes read the lease.
@@ -44,6 +46,8 @@ class JournalledLease:
     renewals: int = 0
     last_renewal: float | None = None
     expires_at: float | None = None
+    capped: int = 0
+    doomed: bool = False
     failures: int = 0
     last_failure: str | None = None
     rejected: int = 0
@@ -52,20 +56,19 @@ class JournalledLease:
     ended: bool = False
 
     def state(self, now: float) -> str:
-        """``open``; ``ended``; or ``lapsed``: past its end, and nobody ended it.
+        """``open``, ``doomed``, ``ended``, or ``lapsed``.
 
-        A lapsed lease's process was killed, or could not renew.
+        A lapsed lease is past its end, and nobody ended it: its process was killed, or
+        could not renew.
 
         Args:
             now: epoch seconds.
         """
         if self.ended:
             return "ended"
-        return (
-            "lapsed"
-            if self.expires_at is not None and self.expires_at <= now
-            else "open"
-        )
+        if self.expires_at is not None and self.expires_at <= now:
+            return "lapsed"
+        return "doomed" if self.doomed else "open"
 
     def note(self, event: Mapping[str, Any]) -> None:
         """Take in the next event of this lease."""
@@ -74,10 +77,13 @@ class JournalledLease:
             self.generations = int(event["generation"])
             self.last_renewal = float(event["at"])
             self.expires_at = float(event["expires_at"])
+            self.doomed = False
         self.renewals += name == "renewed"
         self.rejected += name == "rejected"
         self.workers += name == "attached"
-        if name == "renewal_failed":
+        self.capped += name == "capped"
+        self.doomed |= name == "doomed"
+        if name in {"renewal_failed", "throttled"}:
             self.failures += 1
             self.last_failure = str(event.get("error"))
         if name in FATES:

@@ -4,13 +4,45 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
 from botocore.credentials import ReadOnlyCredentials
 
+from ..grant import Grant
+from ..issuer import Source
 from ._route import Router
 from ._sign import LeaseCredentials, Provider, Refusals, choose
+
+#: Who is waiting for which lease, on which loop.
+_waiting: WeakKeyDictionary[
+    asyncio.AbstractEventLoop, dict[Source, asyncio.Task[Grant]]
+] = WeakKeyDictionary()
+
+
+async def _waited_for(source: Source) -> Grant:
+    """A lease's next grant: one thread waits, however many requests of the loop do.
+
+    Each on a thread of its own would fill the loop's pool, and hold up whatever else
+    the program does there, for as long as the issuer is away.
+    """
+    tasks = _waiting.setdefault(asyncio.get_running_loop(), {})
+    task = tasks.get(source)
+    if task is None:
+        task = tasks[source] = asyncio.create_task(asyncio.to_thread(source.snapshot))
+        task.add_done_callback(lambda done: _forget(tasks, source, done))
+    # Shielded: one request that is given up must not take the others' answer away.
+    return await asyncio.shield(task)
+
+
+def _forget(
+    tasks: dict[Source, asyncio.Task[Grant]], source: Source, done: asyncio.Task[Grant]
+) -> None:
+    tasks.pop(source, None)
+    # Looked at, or asyncio complains where every request has been given up.
+    if not done.cancelled():
+        done.exception()
 
 
 class AsyncLeaseCredentials(LeaseCredentials, AioCredentials):
@@ -21,10 +53,8 @@ class AsyncLeaseCredentials(LeaseCredentials, AioCredentials):
 
         Only an expired lease waits, and then on a thread: the event loop goes on.
         """
-        grant = self.source().peek()
-        if grant is not None:
-            return self.freeze(grant)
-        return await asyncio.to_thread(self.read)
+        source = self.source()
+        return self.freeze(source.peek() or await _waited_for(source))
 
 
 class AsyncProvider(Provider):

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from ..clock import Clock
 from ..credentials import BearerToken
+from ..errors import LeaseExpired
 from ..grant import Ending, Fate, Grant, Outcome, Terms
-from ..issuer import Limits
+from ..issuer import Limits, Login
 from ..keys import Key
 from ..scope import Scope
 
@@ -23,6 +24,7 @@ class FakeIssuer:
         lifetime: seconds that each grant lives; the scope's ttl if None.
         renewable: whether it renews, in steps of the lifetime.
         ceiling: seconds after issue past which no renewal goes.
+        login: a token that its calls need, and its grants die with.
 
     Attributes:
         calls: ("issue" | "renew" | "end", scope name) in order.
@@ -40,7 +42,9 @@ class FakeIssuer:
         lifetime: float | None = None,
         renewable: bool = False,
         ceiling: float = float("inf"),
+        login: Login | None = None,
     ) -> None:
+        self.login = login
         self._clock = clock
         self._lifetime = lifetime
         self._renewable = renewable
@@ -61,6 +65,7 @@ class FakeIssuer:
     def issue(self, scope: Scope, timeout: float) -> Grant:
         """A new token."""
         self._called("issue", scope.name)
+        parent = self._logged_in()
         number = next(self._numbers)
         lifetime = scope.ttl if self._lifetime is None else self._lifetime
         lease_id = f"{scope.name}/{number}"
@@ -72,6 +77,7 @@ class FakeIssuer:
             lifetime=lifetime,
             deadline=self._clock.monotonic() + lifetime,
             renewable=self._renewable,
+            parent=parent,
         )
         return Grant(terms, BearerToken.of(f"fake-token-{number:06d}"))
 
@@ -104,6 +110,16 @@ class FakeIssuer:
     def count(self, call: str) -> int:
         """How often it was asked for this."""
         return sum(1 for name, _ in self.calls if name == call)
+
+    def _logged_in(self) -> str | None:
+        """The login that grants die with, if this issuer has one."""
+        if self.login is None:
+            return None
+        try:
+            return self.login.snapshot().terms.lease_id
+        except LeaseExpired as expired:
+            # As real issuers do: why there is no login is what the lease has to know.
+            raise (expired.__cause__ or expired) from None
 
     def _called(self, call: str, scope: str) -> None:
         self.calls.append((call, scope))

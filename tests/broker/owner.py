@@ -6,7 +6,7 @@ from mlsecrets._broker.serve import Broker
 from mlsecrets._live import LiveGrant
 from mlsecrets._reference import Reference
 from mlsecrets.access import Access
-from mlsecrets.clock import SYSTEM_CLOCK
+from mlsecrets.clock import SYSTEM_CLOCK, Clock
 from mlsecrets.errors import NotLeased
 from mlsecrets.events import Journal
 from mlsecrets.scope import Scope
@@ -17,18 +17,28 @@ from mlsecrets.view import ScopeView
 class Owner:
     """What the session is to the broker."""
 
-    def __init__(self, ttl: float = 60.0) -> None:
+    def __init__(
+        self,
+        ttl: float = 60.0,
+        *,
+        patience: float = 0.0,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
         access = (Access.parse("use https://mlflow.example.org"),)
         scope = Scope(
             "data", "o@example.org", "1.0.0", "fake", ttl, 9 * ttl, access, {}
         )
         self.journal = Journal()
-        self.issuer = FakeIssuer(SYSTEM_CLOCK)
+        self.issuer = FakeIssuer(clock)
         self.live = LiveGrant(
-            scope, self.issuer, clock=SYSTEM_CLOCK, recorder=self.journal
+            scope,
+            self.issuer,
+            clock=clock,
+            recorder=self.journal,
+            patience=patience,
         )
         self.live.open()
-        self.broker = Broker(self, SYSTEM_CLOCK, self.journal)
+        self.broker = Broker(self, clock, self.journal)
 
     def held(self, scope: str) -> LiveGrant:
         if scope != "data":

@@ -72,7 +72,7 @@ def test_the_cache_is_asked_again_after_the_owners_renewal(owner: Owner) -> None
     assert source.snapshot().terms.generation == 1
     owner.live.tend()
     assert source.snapshot().terms.generation == 1  # valid, and cached
-    clock.advance(owner.live.next_renewal() - owner.live._clock.monotonic() + 1)
+    clock.advance(owner.live.next_renewal() - owner.live.clock.monotonic() + 1)
     assert source.snapshot().terms.generation == 2
 
 
@@ -98,7 +98,7 @@ def test_a_valid_lease_outlives_its_owner(owner: Owner) -> None:
     clock.advance(2)
     with pytest.raises(OwnerGone):
         source.snapshot()
-    owner.broker = type(owner.broker)(owner, owner.live._clock, owner.journal)
+    owner.broker = type(owner.broker)(owner, owner.live.clock, owner.journal)
 
 
 def test_a_scope_that_the_owner_does_not_lease(owner: Owner) -> None:
@@ -225,7 +225,7 @@ def test_the_path_is_short_enough_for_a_socket(monkeypatch: pytest.MonkeyPatch) 
 
 def test_closing_takes_the_socket_away(owner: Owner) -> None:
     """Nothing is left in the file system."""
-    extra = type(owner.broker)(owner, owner.live._clock, owner.journal)
+    extra = type(owner.broker)(owner, owner.live.clock, owner.journal)
     assert extra.path.exists()
     extra.close()
     assert not extra.path.parent.exists()

@@ -23,7 +23,10 @@ def test_a_life_from_issue_to_end() -> None:
         event("issued", 100),
         event("attached", 101, worker=7),
         event("renewed", 105),
+        event("capped", 110),
+        event("throttled", 110, error="IssuerThrottled"),
         event("renewal_failed", 111, error="IssuerUnavailable"),
+        event("doomed", 111, seconds_left=4.0),
         event("replaced", 112, generation=2),
         event("rejected", 113, generation=2),
         event("replaced", 114, generation=3),
@@ -31,7 +34,8 @@ def test_a_life_from_issue_to_end() -> None:
     (lease,) = summarise(events)
     assert (lease.generations, lease.renewals, lease.workers) == (3, 1, 1)
     assert (lease.last_renewal, lease.expires_at) == (114, 124)
-    assert (lease.failures, lease.last_failure) == (1, "IssuerUnavailable")
+    assert (lease.failures, lease.last_failure) == (2, "IssuerUnavailable")
+    assert (lease.capped, lease.doomed) == (1, False)
     assert (lease.rejected, lease.ended) == (1, False)
     ends = [
         event("revoked", 120, generation=3),
@@ -50,6 +54,16 @@ def test_a_killed_process_leaves_a_lapsed_lease() -> None:
     (lease,) = summarise([event("issued", 100)])
     assert lease.state(109.9) == "open"
     assert lease.state(110.0) == "lapsed"
+
+
+def test_a_doomed_lease_is_called_so_until_it_is_saved() -> None:
+    """Whoever looks at the table learns it in time."""
+    events = [event("issued", 100), event("doomed", 105, seconds_left=5.0)]
+    (lease,) = summarise(events)
+    assert lease.state(106.0) == "doomed"
+    assert lease.state(110.0) == "lapsed"
+    (lease,) = summarise([*events, event("replaced", 107)])
+    assert lease.state(108.0) == "open"
 
 
 def test_a_lease_begins_anew_with_each_issue() -> None:

@@ -216,7 +216,7 @@ def test_credentials_revoked_early_are_replaced_and_the_request_repeated(
 
         grant = live.snapshot()
         dead = AWSCredentials.of("ASIADEAD000000000000", "x" * 40, "y" * 100)
-        live._grant = type(grant)(grant.terms, dead)
+        live._held.grant = type(grant)(grant.terms, dead)
         assert fs.cat_file(f"datasets/{digits['train'][0]}")
         assert data.snapshot().terms.generation == 2
         events = _current.session().journal.events("rejected", scope="train-data")
