@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/renewal.py``: the issuer, the clients, the experiments."""
