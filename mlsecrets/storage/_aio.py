@@ -12,6 +12,7 @@ from botocore.credentials import ReadOnlyCredentials
 
 from ..grant import Grant
 from ..issuer import Source
+from . import _forked  # noqa: F401  what it does, it does at forks
 from ._route import Router
 from ._sign import LeaseCredentials, Provider, Refusals, choose
 

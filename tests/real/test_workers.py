@@ -129,3 +129,59 @@ def test_a_lease_that_was_sent_away_works_no_longer_than_its_block(
     assert "OwnerGone" in done.stderr
     with pytest.raises(errors.LeaseClosed):
         reference.source()
+
+
+#: Reads by URL, and again after each fork; its workers' garbage collector runs on the
+#: thread on which s3fs closes what it finds.
+FORKING = """
+import asyncio, gc, sys, time
+from multiprocessing import get_context
+import fsspec, fsspec.asyn
+from mlsecrets import configure, lease
+
+def read():
+    with fsspec.open(sys.argv[2]) as file:
+        return file.read(4)
+
+async def collect():
+    gc.collect()
+
+def work():
+    assert read() == b"PAR1"
+    asyncio.run_coroutine_threadsafe(collect(), fsspec.asyn.get_loop()).result()
+
+configure(sys.argv[1])
+with lease("train-data"):
+    for _ in range(4):
+        assert read() == b"PAR1"
+        worker = get_context("fork").Process(target=work)
+        worker.start()
+        worker.join()
+        assert worker.exitcode == 0
+    begun = time.monotonic()
+    assert read() == b"PAR1"
+    print(time.monotonic() - begun)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("scheme", ["s3", "leases3"])
+def test_a_worker_does_not_close_what_its_parent_reads_with(
+    stack: DevStack, digits: Digits, scheme: str
+) -> None:
+    """Neither a traceback in the worker, nor reads that hang in the parent."""
+    url = f"{scheme}://datasets/{digits['train'][0]}"
+    done = subprocess.run(
+        [
+            sys.executable,
+            *("-W", "ignore:.*multi-threaded.*fork:DeprecationWarning"),
+            *("-c", FORKING, str(stack.manifest_path), url),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    # s3fs gives a hanging connection up after 15 s, botocore's after 60.
+    assert float(done.stdout) < 10.0
