@@ -81,14 +81,16 @@ class Listener:
         with self._lock:
             self._closed = True
             thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is None:
+            self._deliver()  # what no thread was to be had for
+        elif thread is not threading.current_thread():
             thread.join(timeout)
 
     def _start(self) -> None:
         thread = threading.Thread(
             target=self._deliver, name="mlsecrets-events", daemon=True
         )
-        # Where no thread is to be had now, the next event tries again.
+        # Where no thread is to be had now, the next event tries again, or the end.
         with suppress(RuntimeError):
             thread.start()
             self._thread = thread

@@ -199,6 +199,24 @@ def test_no_thread_is_left_while_nothing_happens(listeners: Listeners) -> None:
     )
 
 
+def test_where_no_thread_is_to_be_had_events_arrive_at_the_end(
+    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python 3.12 starts none at the interpreter's exit, where the last ones happen."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    heard = Heard()
+    listeners.add(Listener(heard, (), "data"))
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    listeners.record(event("revoked"))
+    listeners.record(event("shredded"))
+    assert heard.events == []
+    listeners.end_of("data")
+    assert [one.name for one in heard.events] == ["revoked", "shredded"]
+
+
 def test_an_unknown_event_is_refused() -> None:
     """With those that exist."""
     with pytest.raises(ValueError, match=r"no event 'doom'.*doomed"):

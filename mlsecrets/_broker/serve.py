@@ -103,12 +103,16 @@ class Broker:
                     connection, _ = self._socket.accept()
                 except OSError:
                     continue  # the worker is gone already, or no descriptor is left
-                threading.Thread(
+                answer = threading.Thread(
                     target=self._handle,
                     args=(connection,),
                     name="mlsecrets-broker-answer",
                     daemon=True,
-                ).start()
+                )
+                try:
+                    answer.start()
+                except RuntimeError:
+                    self._handle(connection)  # no more threads here: one by one
 
     def _handle(self, connection: socket.socket) -> None:
         # A worker that is killed in the middle of a request, or talks nonsense, is its

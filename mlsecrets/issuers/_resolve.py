@@ -34,7 +34,12 @@ def addresses(host: str, port: int, deadline: Deadline) -> list[str]:
             said.put(error)
 
     seconds = deadline.left()
-    threading.Thread(target=ask, name="mlsecrets-resolve", daemon=True).start()
+    try:
+        threading.Thread(target=ask, name="mlsecrets-resolve", daemon=True).start()
+    except RuntimeError:
+        # No thread is to be had: Python 3.12 starts none at the interpreter's exit,
+        # where leases that were held are still to be revoked.
+        ask()
     try:
         found = said.get(timeout=seconds)
     except Empty:

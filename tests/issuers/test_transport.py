@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from mlsecrets.errors import (
     IssuerUnreachable,
     UntrustedIssuer,
 )
-from mlsecrets.issuers import _transport
+from mlsecrets.issuers import _resolve, _transport
 from mlsecrets.issuers._deadline import within
 from mlsecrets.issuers._http import HTTPClient
 from mlsecrets.testing import FakeClock
@@ -190,6 +191,23 @@ def test_a_resolver_that_hangs_is_not_waited_for(
         http.call("GET", "/", timeout=0.2)
     http.close()
     release.set()
+
+
+def test_a_name_is_resolved_where_no_thread_is_to_be_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Python 3.12 starts none at the interpreter's exit, where leases are revoked."""
+
+    class Refused(threading.Thread):
+        def start(self) -> None:
+            raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    known(monkeypatch, lambda: ["127.0.0.1"])
+    monkeypatch.setattr(_resolve, "threading", SimpleNamespace(Thread=Refused))
+    with Peer(saying(FINE)) as peer:
+        http = HTTPClient("issuer x", f"http://bao.example:{peer.port}", FakeClock())
+        assert http.call("GET", "/", timeout=5.0).status == 200
+        http.close()
 
 
 def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
