@@ -24,6 +24,8 @@ PATIENCE = 15.0
 AFTER_RENEWAL = 0.1
 #: Seconds between questions while the owner's renewal is late.
 POLL = 0.5
+#: Seconds until the next question when an answer came too late to be used.
+SOON = 0.05
 
 
 class Attachment:
@@ -109,8 +111,7 @@ class AttachedGrant:
         if grant.terms.remaining(self._clock.monotonic()) >= seconds:
             return grant
         with self._turn:
-            self._cached = self._fetch({"ask": "ensure", "seconds": seconds})
-            return self._cached.grant
+            return self._ask_until_there({"ask": "ensure", "seconds": seconds})
 
     def invalidate(self, generation: int) -> None:
         """Have the owner replace credentials that a server refused."""
@@ -129,21 +130,36 @@ class AttachedGrant:
     def _refresh(self) -> Grant:
         if (at_hand := self.peek()) is not None:
             return at_hand
-        while True:
-            cached, now = self._cached, self._clock.monotonic()
+        cached = self._cached
+        if cached is not None and self._lives(cached):
             try:
                 self._cached = self._fetch({"ask": "grant"})
-            except MLSecretsError as error:
-                if cached is not None and now < cached.grant.terms.dies_at:
-                    self._cached = _Cached(cached.grant, now + POLL)
-                elif isinstance(error, LeaseExpired) and error.again_in is not None:
-                    # The issuer is away, and readers are to wait for it: the owner
-                    # knows for how long, so it is asked again.
-                    pause(self._clock, error.again_in)
-                    continue
-                else:
+            except MLSecretsError:
+                again_at = self._clock.monotonic() + POLL
+                self._cached = _Cached(cached.grant, again_at)
+            # Looked at anew, because the question may have taken long.
+            if self._lives(self._cached):
+                return self._cached.grant
+        return self._ask_until_there({"ask": "grant"})
+
+    def _lives(self, cached: _Cached) -> bool:
+        return self._clock.monotonic() < cached.grant.terms.dies_at
+
+    def _ask_until_there(self, request: dict[str, Any]) -> Grant:
+        """Ask, and again while the owner says that it is worth it.
+
+        The issuer may be away, and readers are to wait for it: the owner knows for how
+        long.
+        """
+        while True:
+            try:
+                self._cached = self._fetch(request)
+            except LeaseExpired as expired:
+                if expired.again_in is None:
                     raise
-            return self._cached.grant
+                pause(self._clock, expired.again_in)
+            else:
+                return self._cached.grant
 
     def _fetch(self, request: dict[str, Any]) -> _Cached:
         now = self._clock.monotonic()
@@ -159,7 +175,10 @@ class AttachedGrant:
             generation=head["generation"],
         )
         if terms.deadline <= self._clock.monotonic():
-            raise LeaseExpired(f"lease {self._scope} expired on its way to this worker")
+            # The owner has a newer one by now, or knows why there is none.
+            raise LeaseExpired(
+                f"lease {self._scope} expired on its way to this worker", again_in=SOON
+            )
         grant = Grant(terms, rebuild(head["kind"], buffer, head["public"]))
         pause = head["ask_in"] + AFTER_RENEWAL if head["ask_in"] > 0 else POLL
         return _Cached(grant, now + pause)

@@ -14,6 +14,7 @@ from mlsecrets.errors import (
     IssuerUnavailable,
     LeaseExpired,
     LeaseTooShort,
+    OwnerGone,
 )
 from mlsecrets.testing import FakeClock
 from tests.broker.owner import Owner
@@ -99,3 +100,53 @@ def test_too_much_is_refused_with_its_numbers(owner: Owner, clock: FakeClock) ->
     assert (raised.asked, raised.possible) == (100.0, TTL)
     assert raised.remedy == caught.value.remedy
     assert owner.issuer.count("issue") == 1
+
+
+def test_an_answer_that_comes_too_late_is_asked_for_again(
+    owner: Owner, clock: FakeClock
+) -> None:
+    """The last moments of a generation can pass between two processes."""
+    source = Attachment(owner.broker.path, clock).source("data")
+    clock.advance(TTL - 1)
+    fetch = source._fetch
+    late = iter([2.0])
+
+    def slowly(request: dict[str, object]) -> object:
+        source._clock = Ahead(clock, next(late, 0.0))
+        return fetch(request)
+
+    source._fetch = slowly  # type: ignore[assignment, method-assign]
+    assert source.snapshot().terms.generation == 1
+    assert next(late, None) is None
+
+
+def test_what_died_during_a_question_is_not_given_out(
+    owner: Owner, clock: FakeClock
+) -> None:
+    """The owner was slow to say that it has nothing new: the old is over by then."""
+    source = Attachment(owner.broker.path, clock).source("data")
+    source.snapshot()
+    clock.advance(TTL - 1)
+    fetch = source._fetch
+    slow = iter([True])
+
+    def slowly(request: dict[str, object]) -> object:
+        if next(slow, False):
+            clock.advance(5)
+            raise OwnerGone("the owner is slow")
+        return fetch(request)
+
+    source._fetch = slowly  # type: ignore[assignment, method-assign]
+    assert source.snapshot().terms.generation == 2
+
+
+class Ahead(FakeClock):
+    """A clock that has moved on by the second look at it."""
+
+    def __init__(self, clock: FakeClock, seconds: float) -> None:
+        super().__init__()
+        self._base, self._seconds, self._looks = clock, seconds, 0
+
+    def monotonic(self) -> float:
+        self._looks += 1
+        return self._base.monotonic() + (self._seconds if self._looks > 1 else 0.0)
