@@ -138,6 +138,16 @@ class LiveGrant:
         grant = self._held.grant
         return grant.terms.parent if grant is not None else None
 
+    def end_of(self, lease_id: str) -> float | None:
+        """Monotonic seconds at which credentials of that name end, or have ended.
+
+        None if they are not the newest: nothing more is known of them.
+        """
+        grant = self._held.grant
+        if grant is None or grant.terms.lease_id != lease_id:
+            return None
+        return grant.terms.dies_at
+
     @property
     def doomed_at(self) -> float | None:
         """Monotonic seconds at which it ends as far as is known; None if it goes on."""
@@ -167,8 +177,8 @@ class LiveGrant:
             if self._closed or before is None:
                 return
             if self._held.grant is before:
-                left = before.terms.remaining(self.clock.monotonic())
-                self._held.attempt(self._held.extend, call_timeout(left))
+                timeout = call_timeout(self._held.left(before))
+                self._held.attempt(self._held.extend, timeout)
                 self._turn.notify_all()
         self._announce()
 
@@ -228,7 +238,7 @@ class LiveGrant:
 
     def _try_again(self) -> None:
         """Issue anew, unless it is too early for another try."""
-        dead, now = self._held.grant, self.clock.monotonic()
+        dead, now = self._held.newest(), self.clock.monotonic()
         if dead is None:
             # Nothing has expired: it could not be had in the first place.
             self._held.issue(PATIENCE)
@@ -242,7 +252,7 @@ class LiveGrant:
 
     def _await_change(self, *, patient: bool) -> None:
         """Wait for the next try, or for somebody else's, while that is worth it."""
-        setbacks, dead = self._held.setbacks, self._held.grant
+        setbacks, dead = self._held.setbacks, self._held.newest()
         error = setbacks.last
         if error is None or dead is None:
             return
@@ -358,9 +368,12 @@ class LiveGrant:
             self.on_due(self, self._held.due())
 
     def _expired(self, error: Failure, again_in: float | None = None) -> LeaseExpired:
+        gives = "gives nothing new"
+        if self._patience and not refused(error) and again_in is None:
+            gives = f"has given nothing new for {self._patience:g} s"
         return LeaseExpired(
-            f"lease {self.scope.name} has expired and issuer {self.scope.issuer} gives "
-            f"nothing new: {error}",
+            f"lease {self.scope.name} has expired and issuer {self.scope.issuer} "
+            f"{gives}: {error}",
             again_in=again_in,
             remedy=error.remedy,
         )

@@ -66,6 +66,10 @@ class Upkeep:
 
     # -- looking ---------------------------------------------------------------------
 
+    def newest(self) -> Grant | None:
+        """The grant, perhaps expired, its login's latest renewal counted."""
+        return None if self.grant is None else self._under_login(self.grant)
+
     def live(self) -> Grant | None:
         """The grant if it is valid, its login's latest renewal counted."""
         grant = self.grant
@@ -99,7 +103,7 @@ class Upkeep:
         Also when it is its issuer's login that has been refused: no call will be
         possible after the login's end, whatever comes of this lease until then.
         """
-        login, grant = self._issuer.login, self.grant
+        login, grant = self._issuer.login, self.newest()
         root = login.doomed_at if login is not None else None
         if self.doom is not None or root is None or grant is None:
             return self.doom
@@ -195,7 +199,7 @@ class Upkeep:
         A refusal is the end at once. An outage counts as the end while there is still
         time to save the work.
         """
-        now, grant = self._clock.monotonic(), self.grant
+        now, grant = self._clock.monotonic(), self.newest()
         left = grant.terms.remaining(now) if grant is not None else 0.0
         pause = self.setbacks.note(error, now, left)
         self._events.failed(error, left, pause)
@@ -229,13 +233,12 @@ class Upkeep:
 
     def _under_login(self, grant: Grant) -> Grant:
         """The grant, which ends no later than the login that it dies with."""
-        source, parent = self._issuer.login, grant.terms.parent
-        login = source.peek() if source is not None and parent is not None else None
-        if login is None:
+        login, parent = self._issuer.login, grant.terms.parent
+        if login is None or parent is None:
             return grant
-        if login.terms.lease_id != parent:
+        end = login.end_of(parent)
+        if end is None:
             # There is another login: this grant ends when its own one does.
             self._replace_next = True
             return grant
-        terms = replace(grant.terms, login_deadline=login.terms.dies_at)
-        return grant.renewed(terms)
+        return grant.renewed(replace(grant.terms, login_deadline=end))

@@ -49,6 +49,12 @@ class Login(Source, Protocol):
     def invalidate(self, generation: int, *, certain: bool = False) -> None:
         """Replace it; see `LiveGrant.invalidate`."""
 
+    def end_of(self, lease_id: str) -> float | None:
+        """Monotonic seconds at which the token of that name ends, if it is the newest.
+
+        It may be past. None says that there is a newer one.
+        """
+
     @property
     def doomed_at(self) -> float | None:
         """Monotonic seconds at which it ends for good, as far as is known."""

@@ -133,9 +133,10 @@ class BaoLogin:
             token=proof.text,
             payload={},
         )
-        if answer.status in {200, 204}:
-            return Outcome(Fate.REVOKED)
         unavailable = trouble(answer, self._client.where)
+        # In its own words: a gateway's page has status 200, too.
+        if unavailable is None and answer.status in {200, 204}:
+            return Outcome(Fate.REVOKED)
         if unavailable is None and answer.status == 403:
             if refused_by_policy(answer):
                 return Outcome(

@@ -150,9 +150,10 @@ class OpenBao:
             return Outcome(Fate.ENDS_AT_TTL, "a signed JWT cannot be revoked")
         payload = {"lease_id": terms.lease_id, "sync": True}
         answer, _ = self._bao.call("POST", "sys/leases/revoke", timeout, payload)
-        if answer.status in {200, 204}:
-            return Outcome(Fate.REVOKED)
         unavailable = trouble(answer, self._where)
+        # In its own words: a gateway's page has status 200, too.
+        if unavailable is None and answer.status in {200, 204}:
+            return Outcome(Fate.REVOKED)
         if unavailable is None and answer.status == 403:
             return Outcome(
                 Fate.ENDS_AT_TTL,
