@@ -5,13 +5,14 @@
 
 PYTHON ?= python3
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
+MINUTES ?= 10
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format types docs bench dist test-pythons clean
+.PHONY: help demo test unit lint format types docs bench soak dist test-pythons clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +55,9 @@ docs: $(READY) ## the documentation, strictly, into site/
 bench: $(READY) ## the figures in the documentation
 	@set -e; for script in benchmarks/[a-z]*.py; do \
 	    echo "== $$script"; $(BIN)/python "$$script"; done
+
+soak: $(READY) ## renewal under faults; MINUTES=10, SEED=N to repeat one
+	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 dist: $(READY) ## source archive, and the wheel made from it, into dist/
 	$(BIN)/python -m build --no-isolation
