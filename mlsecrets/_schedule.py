@@ -13,6 +13,8 @@ import zlib
 from .grant import Terms
 
 MINUTE = 60.0
+#: Seconds that an issuer call gets at the least, and at the most.
+SHORTEST_CALL, LONGEST_CALL = 1.0, 10.0
 
 
 def window(lifetime: float) -> float:
@@ -127,4 +129,6 @@ def call_timeout(remaining: float) -> float:
     Half of what remains, so that one hanging call leaves time for another; between
     1 s and 10 s. Nothing that is left is nothing to save: then a slow issuer gets all.
     """
-    return min(10.0, max(1.0, remaining / 2)) if remaining > 0 else 10.0
+    if remaining <= 0:
+        return LONGEST_CALL
+    return min(LONGEST_CALL, max(SHORTEST_CALL, remaining / 2))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from ..._schedule import call_timeout, renewal_due
+from ..._schedule import SHORTEST_CALL, renewal_due
 from ..._session import Session
 from ...clock import Clock
 from ...errors import MLSecretsError
@@ -73,7 +73,7 @@ def length(terms: Terms, limits: Limits, *, took: float, job_length: float) -> C
         found += f", longer than a job of {spoken(job_length)}"
     found += f"; {limits.note}"
     # A call may hang for the shortest time-out before it is tried again.
-    needed = max(MARGIN * took, call_timeout(0.0))
+    needed = max(MARGIN * took, SHORTEST_CALL)
     if count and left < needed:
         return Check(
             f"life of {terms.scope}",
