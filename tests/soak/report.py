@@ -90,7 +90,7 @@ def _promises(
     dead = unexplained(run.records.refusals, run.revocations, TTL)
     slowest = max((t.slowest for t in run.records.tallies), default=0.0)
     took = [float("inf") if seconds is None else seconds for _, _, seconds in back]
-    idle = [t.reader for t in run.records.tallies if not t.reads]
+    idle = [kind for kind, reads in _reads(run).items() if not reads]
     still = [s for s, counts in _rotations(run).items() if not sum(counts.values())]
     long_enough = run.ended - run.started >= LONG_ENOUGH
     return [
@@ -107,7 +107,11 @@ def _promises(
             max(took, default=0.0) <= LONGEST_RECOVERY,
             f"{max(took, default=0.0):.1f} s at most",
         ),
-        Promise("no reader idle, no lease still", not idle + still, f"{idle + still}"),
+        Promise(
+            "no kind of reader idle, no lease still",
+            not idle + still,
+            f"{idle + still}",
+        ),
         Promise("no accident", not run.records.accidents, f"{run.records.accidents}"),
         *growth(
             run.before,
