@@ -85,12 +85,13 @@ def _hold(creds: Bundle, config: dict[str, Any], notebooks: Path) -> None:
     ]
     for reader in readers:
         reader.start()
-    crew = Crew(Job(notebooks, resource, "", seed), config["epoch"])
+    crew = Crew(Job(notebooks, resource, os.getpid(), "", seed), config["epoch"])
     crew.start()
     _say("ready", socket=os.environ["MLSECRETS_SOCK"])
     while not select.select([sys.stdin], [], [], 0.5)[0]:
         crew.tend()
     sys.stdin.readline()
+    threads = sorted(thread.name for thread in threading.enumerate())
     crew.stop()
     for reader in readers:
         reader.stop()
@@ -101,7 +102,7 @@ def _hold(creds: Bundle, config: dict[str, Any], notebooks: Path) -> None:
             faulthandler.dump_traceback(all_threads=True)
             book.write(f"{reader.name} hung")
     # What a thief would have had: whether it is worth anything is tried afterwards.
-    _say("stolen", workers=crew.started, **_stolen(creds))
+    _say("stolen", workers=crew.started, threads=threads, **_stolen(creds))
     sys.stdin.readline()
 
 

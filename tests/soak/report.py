@@ -63,6 +63,7 @@ def report(run: Run) -> dict[str, Any]:
         "calls": dict(sorted(run.calls.items())),
         "events": dict(Counter(event["event"] for event in run.events)),
         "workers": run.workers,
+        "threads": run.threads,
         "size": {
             "start": _size(before),
             "end": _size(after),

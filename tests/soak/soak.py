@@ -46,6 +46,7 @@ class Run:
         after: its size in a quiet moment at the end.
         calls: how often each issuer was asked for what, as the proxies saw it.
         workers: how many worker processes there were.
+        threads: the names of those that the owner had just before the end.
         endings: the promises of the end.
     """
 
@@ -62,6 +63,7 @@ class Run:
     after: Sample | None = None
     calls: Counter[str] = field(default_factory=Counter)
     workers: int = 0
+    threads: list[str] = field(default_factory=list)
     endings: list[Promise] = field(default_factory=list)
 
 
@@ -93,7 +95,7 @@ def run(seconds: float, seed: int, folder: Path) -> Run:
             _soak(seen, scene, owner, journal, seconds)
             owner.go_on()
             stolen = owner.hear("stolen", 120.0)
-            seen.workers = stolen["workers"]
+            seen.workers, seen.threads = stolen["workers"], stolen["threads"]
             seen.endings = ending.end(scene, owner, stolen, journal)
         gone = not socket.exists() and not socket.parent.exists()
         seen.endings.append(Promise("the socket is gone", gone, str(socket)))
@@ -120,7 +122,9 @@ def _soak(seen: Run, scene: Scene, owner: Owner, journal: Path, seconds: float) 
     administrator = Administrator(scene, journal, seen.seed, seconds / 4)
     trouble = Trouble(seen.seed, scene.proxies, until - quiet, administrator.act)
     trouble.start()
-    trouble.join(max(until - quiet - now(), 0.0))
+    while now() < until - quiet and trouble.is_alive():
+        assert owner.process.poll() is None, owner.stderr.read_text()
+        trouble.join(1.0)
     trouble.stop()
     _recover(journal)
     time.sleep(quiet)

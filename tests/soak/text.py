@@ -51,6 +51,7 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield f"  slope    {report['size']['rss_kib_a_minute']:+.1f} KiB/min"
     by_minute = (f"{rss / 1024:.1f}" for rss in report["size"]["rss_kib_by_minute"])
     yield f"  MiB by minute: {' '.join(by_minute)}"
+    yield f"  threads at the end: {', '.join(report['threads'])}"
     yield f"workers: {report['workers']}"
     yield "promises"
     for promise in report["promises"]:

@@ -6,7 +6,7 @@ import faulthandler
 import os
 import signal
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -31,12 +31,14 @@ class Job:
     Args:
         notebooks: the folder of records.
         resource: the address of `resource.Resource`.
+        owner: the process that starts it.
         name: of the worker.
         seed: of its choices.
     """
 
     notebooks: Path
     resource: str
+    owner: int
     name: str
     seed: int
 
@@ -60,7 +62,8 @@ def work(job: Job, told: Connection) -> None:
                 for index, read in enumerate(reads)
             ]
             pause = reads[0].random.uniform
-            while not told.poll(pause(*PACE)):
+            # An owner that was killed tells nothing: the other workers hold the pipe.
+            while os.getppid() == job.owner and not told.poll(pause(*PACE)):
                 for reader in readers:
                     reader.once()
             for reader in readers:
@@ -115,7 +118,7 @@ class Crew:
         method = METHODS[index]
         context = get_context(method)
         name = f"worker-{index}-{method}"
-        job = Job(self._job.notebooks, self._job.resource, name, self._started)
+        job = replace(self._job, name=name, seed=self._started)
         told, tell = context.Pipe(duplex=False)
         process = context.Process(target=work, args=(job, told), daemon=True)  # type: ignore[attr-defined]  # of every context
         with warnings.catch_warnings():
