@@ -8,7 +8,8 @@ at a time however many threads wait.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from ._lease_events import LeaseEvents
 from ._schedule import call_timeout
@@ -115,11 +116,8 @@ class LiveGrant:
         grant = self.snapshot(patient=patient)
         if self._held.left(grant) >= seconds:
             return grant
-        with self._turn:
-            grant = self._lengthen(self._valid(patient=patient), seconds)
-            self._turn.notify_all()
-        self._announce()
-        return grant
+        with self._changing():
+            return self._lengthen(self._valid(patient=patient), seconds)
 
     @property
     def closed(self) -> bool:
@@ -161,11 +159,10 @@ class LiveGrant:
 
     def open(self) -> None:
         """Get the first credentials; the caller waits for them."""
-        with self._turn:
+        with self._changing():
             if self._held.grant is None:
                 self._must_be_open()
                 self._held.issue(PATIENCE)
-        self._announce()
 
     def tend(self) -> None:
         """Renew or replace, as the terms allow; failures are noted, not raised.
@@ -173,14 +170,10 @@ class LiveGrant:
         Does nothing if a reader has done it while this waited for its turn.
         """
         before = self._held.grant
-        with self._turn:
-            if self._closed or before is None:
-                return
-            if self._held.grant is before:
+        with self._changing():
+            if before is not None and self._held.grant is before:
                 timeout = call_timeout(self._held.left(before))
                 self._held.attempt(self._held.extend, timeout)
-                self._turn.notify_all()
-        self._announce()
 
     def invalidate(self, generation: int, *, certain: bool = False) -> None:
         """Replace credentials that a server refused although they should live.
@@ -192,12 +185,8 @@ class LiveGrant:
             generation: which were refused.
             certain: they are dead by their issuer's own word: nobody gets them again.
         """
-        with self._turn:
-            if self._closed:
-                return
+        with self._changing():
             self._held.reject(generation, PATIENCE, certain=certain)
-            self._turn.notify_all()
-        self._announce()
 
     def replace_soon(self) -> None:
         """Replace, not renew, and at once: the login that it dies with is going."""
@@ -212,12 +201,24 @@ class LiveGrant:
 
     # -- with the turn taken ---------------------------------------------------------
 
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Take the turn; afterwards wake who waits, and say when the next try is due.
+
+        Also after a failure: it has put off the next try, whoever would make it.
+        """
+        try:
+            with self._turn:
+                try:
+                    yield
+                finally:
+                    self._turn.notify_all()
+        finally:
+            self._announce()
+
     def _revive(self, *, patient: bool) -> Grant:
-        with self._turn:
-            grant = self._valid(patient=patient)
-            self._turn.notify_all()
-        self._announce()
-        return grant
+        with self._changing():
+            return self._valid(patient=patient)
 
     def _valid(self, *, patient: bool) -> Grant:
         """A grant that lives: at hand, issued now, or waited for."""
@@ -364,7 +365,8 @@ class LiveGrant:
             self.on_doomed(self, error)
 
     def _announce(self) -> None:
-        if self.on_due is not None and not self._closed:
+        # What was never had is for its next reader to get; what has ended, for nobody.
+        if self.on_due is not None and self._held.grant is not None:
             self.on_due(self, self._held.due())
 
     def _expired(self, error: Failure, again_in: float | None = None) -> LeaseExpired:

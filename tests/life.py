@@ -43,6 +43,14 @@ class World:
         self.due: list[float] = []
         self.live.on_due = lambda _, due: self.due.append(due)
 
+    def __enter__(self) -> World:
+        self.live.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.issuer.failures = []
+        self.end()
+
     def names(self) -> list[str]:
         """What has happened, in order."""
         return [event.name for event in self.journal.events()]

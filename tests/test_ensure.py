@@ -19,20 +19,14 @@ from tests.life import TTL, World
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    made = World()
-    made.live.open()
-    yield made
-    made.issuer.failures = []
-    made.end()
+    with World() as made:
+        yield made
 
 
 @pytest.fixture
 def renewable() -> Iterator[World]:
-    made = World(renewable=True, ceiling=245.0)
-    made.live.open()
-    yield made
-    made.issuer.failures = []
-    made.end()
+    with World(renewable=True, ceiling=245.0) as made:
+        yield made
 
 
 def test_what_is_long_enough_costs_nothing(world: World) -> None:

@@ -25,18 +25,14 @@ from tests.life import TTL, Background, World, scope
 
 @pytest.fixture
 def world() -> Iterator[World]:
-    made = World()
-    made.live.open()
-    yield made
-    made.end()
+    with World() as made:
+        yield made
 
 
 @pytest.fixture
 def renewable() -> Iterator[World]:
-    made = World(renewable=True, ceiling=245.0)
-    made.live.open()
-    yield made
-    made.end()
+    with World(renewable=True, ceiling=245.0) as made:
+        yield made
 
 
 def test_reading_costs_no_issuer_call(world: World) -> None:

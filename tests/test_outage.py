@@ -27,11 +27,8 @@ AWAY: list[Exception] = [IssuerUnavailable("away")] * 10_000
 @pytest.fixture
 def patient() -> Iterator[World]:
     """Its readers wait up to an hour past the end."""
-    world = World(patience=3600.0)
-    world.live.open()
-    yield world
-    world.issuer.failures = []
-    world.end()
+    with World(patience=3600.0) as world:
+        yield world
 
 
 def advance_until_back(world: World, reading: Background, limit: float) -> None:
@@ -226,6 +223,15 @@ def test_the_end_of_the_block_frees_those_who_wait(patient: World) -> None:
     patient.live.close()
     reading.join()
     assert isinstance(reading.error, LeaseClosed)
+
+
+def test_a_readers_failed_try_puts_off_the_next_for_all(patient: World) -> None:
+    """The background does not ask again before the issuer wants to be asked."""
+    patient.clock.advance(TTL + 60)
+    patient.issuer.failures = [IssuerThrottled("slow down", retry_after=1.0)]
+    with pytest.raises(LeaseExpired):
+        patient.live.snapshot(patient=False)
+    assert patient.due[-1] >= patient.clock.monotonic() + 1.0
 
 
 def test_a_background_success_frees_those_who_wait(patient: World) -> None:
