@@ -26,10 +26,6 @@ def refused(error: Failure) -> bool:
     return isinstance(error, IssuerError) and not isinstance(error, IssuerUnavailable)
 
 
-#: Seconds without a rejection after which the next is taken for news.
-CALM = 600.0
-
-
 class Setbacks:
     """What went wrong since the last success.
 
@@ -71,7 +67,8 @@ class Rejections:
     """Servers that refuse credentials which should live, and how often to believe them.
 
     Believing costs an issuer call and one more credential. A key that was revoked early
-    is mended by one; a server that refuses everything is not mended by a thousand.
+    is mended by one; a server that refuses everything is not mended by a thousand. What
+    was then accepted for as long as the pause lasted shows which of them it is.
     """
 
     def __init__(self) -> None:
@@ -82,7 +79,7 @@ class Rejections:
         """Whether to replace what was refused at monotonic `now`."""
         if now < self._next:
             return False
-        if now > self._next + CALM:
+        if now > self._next + rejection_pause(self._count):
             self._count = 0
         self._count += 1
         self._next = now + rejection_pause(self._count)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mlsecrets import errors
-from mlsecrets._setbacks import CALM, Failure, Rejections, Setbacks, refused
+from mlsecrets._setbacks import Failure, Rejections, Setbacks, refused
 
 
 @pytest.mark.parametrize(
@@ -71,12 +71,19 @@ def test_the_first_rejection_is_believed_and_a_storm_is_not() -> None:
 
 
 def test_a_rejection_after_a_calm_time_is_news() -> None:
-    """It is believed at once again, and so is the next a second later."""
+    """What was accepted meanwhile is no storm: keys revoked each minute are replaced."""
+    rejections = Rejections()
+    assert all(rejections.believe(minute * 60.0) for minute in range(100))
+
+
+def test_a_storm_is_over_when_it_has_been_calm_as_long_as_its_pause() -> None:
+    """And not before."""
     rejections = Rejections()
     now = 0.0
-    for _ in range(10):
-        while not rejections.believe(now):
-            now += 1.0
-    now += 300.0 + CALM + 1.0
+    while now < 100.0:
+        rejections.believe(now)
+        now += 0.1
+    assert not rejections.believe(now)  # the pause is 64 s by now
+    now += 200.0
     assert rejections.believe(now)
     assert rejections.believe(now + 1.0)
