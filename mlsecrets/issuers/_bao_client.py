@@ -9,7 +9,8 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import BadAnswer
-from ._http import Answer, HTTPClient
+from ._answer import Answer
+from ._http import HTTPClient
 
 
 class BaoClient:

@@ -22,7 +22,7 @@ from ..errors import (
     IssuerUnavailable,
     LoginRefused,
 )
-from ._http import Answer
+from ._answer import Answer
 
 _GONE = ("lease not found", "invalid lease", "lease expired")
 _JWT_EXPIRED = ("token is expired", "exp) claim", "expired")

@@ -10,10 +10,10 @@ from ..clock import Clock
 from ..errors import IdentityError, IssuerError, LeaseExpired
 from ..grant import Grant
 from ..issuer import Login
+from ._answer import Answer
 from ._bao_client import BaoClient
 from ._bao_errors import refused_by_policy, trouble
 from ._deadline import within
-from ._http import Answer
 
 
 class BaoWithLogin:

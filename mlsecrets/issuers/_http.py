@@ -17,8 +17,6 @@ from ._broken import broken
 from ._deadline import Deadline, within
 from ._transport import BoundedAdapter
 
-__all__ = ["MAX_ANSWER_BYTES", "Answer", "HTTPClient"]
-
 #: An issuer's answer is a few KiB; OpenBao's own request limit is 32 MiB.
 MAX_ANSWER_BYTES = 1 << 20
 #: What requests and urllib3 raise for a connection that does not work. Both let some

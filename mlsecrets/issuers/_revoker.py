@@ -17,7 +17,8 @@ from ..clock import Clock
 from ..errors import BadAnswer, IssuerThrottled, IssuerUnavailable
 from ..grant import Fate, Grant, Outcome
 from ..memory import SecretBuffer
-from ._http import Answer, HTTPClient
+from ._answer import Answer
+from ._http import HTTPClient
 from ._sigv4 import sign
 
 BODY = "Action=GetCallerIdentity&Version=2011-06-15"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..clock import Clock
-from ._http import Answer
+from ._answer import Answer
 
 
 class ServerClock:

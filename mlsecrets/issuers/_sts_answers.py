@@ -14,8 +14,8 @@ from ..errors import (
     IssuerThrottled,
     IssuerUnavailable,
 )
+from ._answer import Answer
 from ._fields import word
-from ._http import Answer
 
 #: AWS's words for "more slowly" (botocore, ``retries/standard.py``,
 #: ThrottledRetryableChecker).

@@ -23,13 +23,13 @@ from ..grant import Ending, Fate, Grant, Outcome, Terms
 from ..issuer import Context, Limits
 from ..keys import Key
 from ..scope import Scope
+from ._answer import Answer
 from ._bao_answers import credentials_of, is_identity_token, is_static
 from ._bao_client import BaoClient
 from ._bao_errors import lease_error, path_error, trouble
 from ._bao_login import BaoLogin
 from ._bao_with_login import BaoWithLogin
 from ._fields import duration, part, unusable, word
-from ._http import Answer
 
 #: A JWT's instants are whole seconds (RFC 7519 §2, NumericDate), so up to one second of
 #: the stated TTL has already passed when it is signed.

@@ -30,8 +30,9 @@ from ..issuer import Context, Limits
 from ..keys import Key
 from ..policy import session_policy
 from ..scope import Scope
+from ._answer import Answer
 from ._deadline import within
-from ._http import Answer, HTTPClient
+from ._http import HTTPClient
 from ._revoker import PROOF_LIFETIME, Revoker
 from ._server_clock import ServerClock
 from ._sts_answers import expiration, parse, refusal, session_credentials

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from mlsecrets import errors
+from mlsecrets.issuers._answer import Answer
 from mlsecrets.issuers._bao_errors import (
     lease_error,
     login_error,
@@ -15,7 +16,6 @@ from mlsecrets.issuers._bao_errors import (
     token_error,
     trouble,
 )
-from mlsecrets.issuers._http import Answer
 
 WHERE = "issuer bao"
 #: What OpenBao 2.7.2 says of a policy, and of a token that is dead (measured).

@@ -21,7 +21,8 @@ from mlsecrets.errors import (
     IssuerUnavailable,
     UntrustedIssuer,
 )
-from mlsecrets.issuers._http import MAX_ANSWER_BYTES, Answer, HTTPClient
+from mlsecrets.issuers._answer import Answer
+from mlsecrets.issuers._http import MAX_ANSWER_BYTES, HTTPClient
 from mlsecrets.testing import FakeClock
 from tests.issuers.peers import Peer, certificate, saying
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlsecrets import errors
-from mlsecrets.issuers._http import Answer
+from mlsecrets.issuers._answer import Answer
 from mlsecrets.issuers._sts_answers import (
     expiration,
     parse,

@@ -8,7 +8,8 @@ from typing import Any
 
 from ...clock import Clock
 from ...errors import MLSecretsError
-from ...issuers._http import Answer, HTTPClient
+from ...issuers._answer import Answer
+from ...issuers._http import HTTPClient
 from ...issuers.openbao import OpenBao
 from ...issuers.sts import MAX_SKEW
 from ...manifest import Section, kinds
