@@ -8,29 +8,37 @@ to a Python string is a method called ``reveal_*``, which is easy to search for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, NoReturn
+from typing import ClassVar
 
-from .memory import Protection, SecretBuffer
+from .exposure import Exposures, How
+from .memory import Opaque, Protection, Sealed, SecretBuffer
 
 
-class Credentials:
+class Credentials(Opaque):
     """Secret fields laid end to end in one locked buffer.
 
     Args:
         buffer: its slots are the fields, in the order of `FIELDS`.
         public: what may be shown of them (an access key id, a user name).
+
+    Attributes:
+        exposures: who was given what of them; the lease that holds them puts its own.
     """
 
+    WHAT = "a credential"
+    INSTEAD = "send the lease's reference(), and read the lease each time"
     KIND: ClassVar[str]
     FIELDS: ClassVar[tuple[str, ...]]
 
-    __slots__ = ("__weakref__", "_buffer", "_slots", "public")
+    __slots__ = ("__weakref__", "_buffer", "_shown", "_slots", "exposures", "public")
 
     def __init__(
         self, buffer: SecretBuffer, public: Mapping[str, str] | None = None
     ) -> None:
         self._buffer = buffer
         self._slots = dict(zip(self.FIELDS, buffer.slots, strict=True))
+        self._shown: set[tuple[str, str]] = set()
+        self.exposures = Exposures()
         self.public = dict(public or {})
 
     @property
@@ -47,14 +55,30 @@ class Credentials:
         """Where a field lies in `buffer`: offset and length in bytes."""
         return self._slots[field]
 
-    def reveal(self, field: str) -> str:
+    def sealed(self, field: str) -> Sealed:
+        """One field where it lies: for readers that sign or send without a string."""
+        return Sealed(self._buffer, *self._slots[field])
+
+    def reveal(self, field: str, reader: str = "python") -> str:
         """One field as a Python string, which can be neither locked nor wiped.
+
+        Args:
+            field: one of `FIELDS`.
+            reader: which library insists on it; shown in the lease's exposure.
 
         Raises:
             SecretBufferClosed: the credentials have been shredded.
         """
         offset, length = self._slots[field]
+        if (reader, field) not in self._shown:
+            self._show(reader, field)
         return self._buffer.text(offset, length)
+
+    def _show(self, reader: str, field: str) -> None:
+        if all(field != shown for _, shown in self._shown):
+            self.exposures.revealed(self.sealed(field))
+        self.exposures.note(reader, field, How.REVEALED)
+        self._shown.add((reader, field))
 
     def close(self) -> None:
         """Wipe them, at once or when the last reader leaves."""
@@ -68,18 +92,6 @@ class Credentials:
     def __repr__(self) -> str:
         shown = "".join(f" {name}={value}" for name, value in self.public.items())
         return f"<{type(self).__name__}{shown}{' closed' if self.closed else ''}>"
-
-    def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("credentials do not pickle; send the lease's reference()")
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError("credentials do not copy; read them from the lease each time")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        self.__copy__()
 
 
 class AWSCredentials(Credentials):

@@ -13,15 +13,25 @@ made by `SecretBuffer.text` is an ordinary object that nobody can wipe.
 """
 
 from ._buffer import SecretBuffer, Slot
-from ._pages import Protection
+from ._draft import Draft
+from ._opaque import Opaque
+from ._pages import Protection, live_mappings
 from ._scan import CopyReport, count_copies
+from ._scrub import copy, scrub
+from ._sealed import Sealed
 from ._wipe import wipe_own_bytes
 
 __all__ = [
     "CopyReport",
+    "Draft",
+    "Opaque",
     "Protection",
+    "Sealed",
     "SecretBuffer",
     "Slot",
+    "copy",
     "count_copies",
+    "live_mappings",
+    "scrub",
     "wipe_own_bytes",
 ]

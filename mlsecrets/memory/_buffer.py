@@ -14,9 +14,10 @@ import os
 import weakref
 from collections.abc import Iterable
 from types import TracebackType
-from typing import NamedTuple, NoReturn, SupportsIndex, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from ._content import Content, View
+from ._opaque import Opaque
 from ._pages import Protection
 from ._utf8 import encode_into, encoded_length
 
@@ -30,12 +31,15 @@ class Slot(NamedTuple):
     length: int
 
 
-class SecretBuffer:
+class SecretBuffer(Opaque):
     """Locked, undumpable memory for one secret (or several laid end to end).
 
     Args:
         size: how many bytes it holds; they begin as zeros.
     """
+
+    WHAT = "a secret buffer"
+    INSTEAD = "send the lease's reference, or share it and close it once"
 
     __slots__ = ("__weakref__", "_content", "_size", "_slots")
 
@@ -156,24 +160,6 @@ class SecretBuffer:
     def __repr__(self) -> str:
         state = "closed" if self.closed else self.protection.kind
         return f"<SecretBuffer {self._size} bytes, {state}>"
-
-    def __format__(self, spec: str) -> str:
-        return format(repr(self), spec)
-
-    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
-        raise TypeError("a secret buffer does not pickle; send the lease's reference")
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret buffer does not pickle; send the lease's reference")
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("a secret buffer does not pickle; send the lease's reference")
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError("a secret buffer does not copy; share it, and close it once")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise TypeError("a secret buffer does not copy; share it, and close it once")
 
     def _check(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self._size:

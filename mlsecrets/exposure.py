@@ -1,0 +1,111 @@
+"""Who was given what of a lease's secrets, and how far it left locked memory.
+
+Most readers never see a secret: it is written into the message as that is sent, or a
+signature is made with it. Some insist on a Python string. Those are named here, and
+what they were shown is kept, sealed, so that it can be looked for once they are gone.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from dataclasses import dataclass
+from enum import Enum
+
+from .memory import Sealed, SecretBuffer
+
+
+class How(str, Enum):
+    """How far a value left locked memory; the first two leave no copy."""
+
+    LATE = "injected late"
+    SIGNED = "signed with"
+    REVEALED = "revealed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, order=True)
+class Exposure:
+    """One reader's use of one field.
+
+    Attributes:
+        reader: the library, such as ``botocore``; ``python`` for the program itself.
+        field: such as ``session_token``.
+        how: whether it got a copy.
+    """
+
+    reader: str
+    field: str
+    how: How
+
+    def __str__(self) -> str:
+        return f"{self.field} {self.how} ({self.reader})"
+
+
+class Exposures:
+    """Of all generations of one lease, in this process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen: set[Exposure] = set()
+        self._revealed: list[SecretBuffer] = []
+        self._holders: list[tuple[str, weakref.ref[object]]] = []
+        self._in_flight = 0
+
+    def note(self, reader: str, field: str, how: How) -> None:
+        """Remember that a reader used a field."""
+        exposure = Exposure(reader, field, how)
+        if exposure not in self._seen:
+            with self._lock:
+                self._seen.add(exposure)
+
+    def revealed(self, value: Sealed) -> None:
+        """Keep a sealed copy of a value that became a string: its needle."""
+        with value.reading() as view:
+            copy = SecretBuffer.of(view)
+        with self._lock:
+            self._revealed.append(copy)
+
+    def holds(self, reader: str, holder: object) -> None:
+        """A reader may use what it was shown for as long as this object lives."""
+        with self._lock:
+            self._holders.append((reader, weakref.ref(holder)))
+
+    def sent(self) -> None:
+        """A request that carries a revealed value is about to be sent."""
+        with self._lock:
+            self._in_flight += 1
+
+    def answered(self) -> None:
+        """It has been answered, or has failed."""
+        with self._lock:
+            self._in_flight -= 1
+
+    def seen(self) -> tuple[Exposure, ...]:
+        """Who used what, sorted."""
+        with self._lock:
+            return tuple(sorted(self._seen))
+
+    def needles(self) -> list[Sealed]:
+        """Every value that became a string, of every generation."""
+        with self._lock:
+            return [Sealed(held, 0, held.size) for held in self._revealed]
+
+    def in_use(self) -> str | None:
+        """Why a revealed value may still be needed by somebody; None if it is not."""
+        with self._lock:
+            alive = sorted({name for name, ref in self._holders if ref() is not None})
+            if alive:
+                return f"{', '.join(alive)} not closed"
+            if self._in_flight > 0:
+                return f"{self._in_flight} request(s) under way"
+        return None
+
+    def close(self) -> None:
+        """Wipe what was kept."""
+        with self._lock:
+            kept, self._revealed = self._revealed, []
+        for held in kept:
+            held.close()

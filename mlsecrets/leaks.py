@@ -1,0 +1,1 @@
+"""Refusing values that hold a live secret, before they are written anywhere."""

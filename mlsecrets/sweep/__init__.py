@@ -1,0 +1,1 @@
+"""Looking for copies of secrets in this process, from outside, and wiping them."""
