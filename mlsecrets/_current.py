@@ -7,16 +7,19 @@ import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from ._listeners import Callback
 from ._live import PATIENCE
-from ._session import Session
+from ._session import Options, Session
+from ._shredding import Sweeping
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import LeaseError
 from .events import Journal
 from .manifest import find, load
 
+#: What memory is swept for, if `configure` does not say.
+SWEEPING: Sweeping = "revealed"
 #: Where events are written, if `configure` does not say.
 JOURNAL_VARIABLE = "MLSECRETS_JOURNAL"
 
@@ -25,10 +28,7 @@ JOURNAL_VARIABLE = "MLSECRETS_JOURNAL"
 class _Settings:
     manifest: Path | None = None
     journal: Path | None = None
-    scan_on_exit: bool = False
-    exit_on_sigterm: bool = False
-    patience: float = PATIENCE
-    on_event: Callback | None = None
+    options: Options = Options()  # noqa: RUF009  it is frozen
     clock: Clock = SYSTEM_CLOCK
 
 
@@ -41,7 +41,8 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
     manifest: str | os.PathLike[str] | None = None,
     *,
     journal: str | os.PathLike[str] | None = None,
-    scan_on_exit: bool = False,
+    sweep: Sweeping | None = None,
+    harden: bool = False,
     on_sigterm: Literal["exit"] | None = None,
     on_outage: Literal["raise", "wait"] = "raise",
     outage_limit: float = 3600.0,
@@ -56,9 +57,14 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
             directory.
         journal: append events to this file as JSON lines; else the file that
             ``MLSECRETS_JOURNAL`` names; else they are kept in memory only.
-        scan_on_exit: search this process's memory for copies of the secrets when a
-            lease ends, and put the count in the report. Costs about a second per
-            gigabyte.
+        sweep: what this process's memory is swept for when leases end, from a helper
+            process: ``"revealed"`` (the default) for what a library insisted on having
+            as a string; ``"always"`` for every secret of the last generation too, which
+            proves that there is nothing; ``"never"``. A sweep takes about a second, and
+            half of one more per gigabyte.
+        harden: while a lease is open, refuse debuggers of the same user and core dumps
+            (`PR_SET_DUMPABLE`, `RLIMIT_CORE`). That also hides ``/proc/PID`` from
+            profilers such as py-spy. Restored when the last lease ends.
         on_sigterm: ``"exit"`` turns SIGTERM into `SystemExit` while a lease is open, so
             that blocks are left and credentials revoked. Only where nobody handles
             SIGTERM yet: Lightning and most servers do.
@@ -79,6 +85,10 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
     """
     global _settings, _session  # noqa: PLW0603  this module is where the process keeps it
     patience = _patience(on_outage, outage_limit)
+    sweeping = SWEEPING if sweep is None else sweep
+    if sweeping not in get_args(Sweeping):
+        expected = ", ".join(map(repr, get_args(Sweeping)))
+        raise ValueError(f"sweep is one of {expected}, got {sweep!r}")
     path = None if manifest is None else Path(manifest).absolute()
     if path is not None:
         load(path)
@@ -95,10 +105,13 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
         _settings = _Settings(
             path,
             None if journal is None else Path(journal).absolute(),
-            scan_on_exit,
-            on_sigterm == "exit",
-            patience,
-            on_event,
+            Options(
+                sweeping,
+                harden,
+                on_sigterm == "exit",
+                patience,
+                on_event,
+            ),
             clock,
         )
 
@@ -126,10 +139,7 @@ def session() -> Session:
             manifest,
             clock=_settings.clock,
             journal=journal,
-            scan_on_exit=_settings.scan_on_exit,
-            exit_on_sigterm=_settings.exit_on_sigterm,
-            patience=_settings.patience,
-            on_event=_settings.on_event,
+            options=_settings.options,
         )
         return _session
 

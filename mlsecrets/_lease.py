@@ -11,9 +11,10 @@ from ._listeners import Callback, Listener
 from ._reference import Reference, owner, owner_socket
 from ._reservation import Reservation, checked
 from .errors import LeaseClosed, NotLeased
+from .exposure import Exposure
 from .grant import Grant
 from .issuer import Source
-from .report import ExitReport
+from .report import ExitReport, ShredReport
 from .view import ScopeView
 
 if TYPE_CHECKING:
@@ -185,6 +186,28 @@ class Lease:
         from .http import LeaseAuth
 
         return LeaseAuth(self.reference)
+
+    @property
+    def exposure(self) -> tuple[Exposure, ...]:
+        """Who was given what of the secrets in this process, and in which way.
+
+        While the lease is open; afterwards it is in `shred_report`.
+
+        Raises:
+            LeaseClosed, NotLeased: as for `snapshot`.
+        """
+        if self._report is not None:
+            return self._report.shred.exposure
+        return self._source().exposures.seen()
+
+    @property
+    def shred_report(self) -> ShredReport:
+        """What was found of the secrets in memory, and wiped, once the block has ended.
+
+        Raises:
+            NotLeased: as for `report`.
+        """
+        return self.report.shred
 
     @property
     def report(self) -> ExitReport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -104,9 +105,9 @@ class LeaseEvents:
             **({"reason": outcome.reason} if outcome.reason else {}),
         )
 
-    def shredded(self, generations: int) -> None:
-        """How many generations were still in memory, and are wiped."""
-        self._record("shredded", generations=generations)
+    def shredded(self, figures: Mapping[str, Any]) -> None:
+        """What was found and wiped in memory (`ShredReport.figures`)."""
+        self._record("shredded", **figures)
 
     def _left(self, grant: Grant) -> float:
         return round(grant.terms.remaining(self._clock.monotonic()), 3)

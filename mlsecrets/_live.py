@@ -8,8 +8,9 @@ at a time however many threads wait.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from ._lease_events import LeaseEvents
 from ._schedule import call_timeout
@@ -19,6 +20,7 @@ from .clock import Clock
 from .credentials import Credentials
 from .errors import LeaseClosed, LeaseExpired, LeaseTooShort
 from .events import Recorder
+from .exposure import Exposures
 from .grant import Ending, Grant, Outcome
 from .issuer import Issuer
 from .scope import Scope
@@ -118,6 +120,11 @@ class LiveGrant:
             return grant
         with self._changing():
             return self._lengthen(self._valid(patient=patient), seconds)
+
+    @property
+    def exposures(self) -> Exposures:
+        """Who was given what of its secrets, in this process."""
+        return self._held.exposures
 
     @property
     def closed(self) -> bool:
@@ -343,8 +350,11 @@ class LiveGrant:
         for credentials in held:
             credentials.close()
         self._last = None
-        self._events.shredded(len(held))
         return len(held)
+
+    def tell_shredded(self, figures: Mapping[str, Any]) -> None:
+        """Put the end in memory into the journal: names and numbers."""
+        self._events.shredded(figures)
 
     def forget(self) -> None:
         """In a forked child: let go of everything; the memory is already zeros."""

@@ -16,6 +16,7 @@ from ._broker._socket import ENVIRONMENT
 from ._broker.serve import Broker
 from ._listeners import Callback, Listener, Listeners
 from ._live import PATIENCE, LiveGrant
+from ._shredding import Sweeping, shred
 from ._signals import SigtermExit
 from ._stack import Stack
 from .clock import Clock
@@ -23,8 +24,7 @@ from .errors import NotLeased
 from .events import Journal
 from .grant import Ending, Outcome
 from .manifest import Manifest
-from .memory import count_copies
-from .report import EndedGrant, ExitReport
+from .report import EndedGrant, ExitReport, ShredReport
 from .view import ScopeView
 
 #: What names this process's rank among its neighbours, for the renewal jitter: set by
@@ -40,6 +40,26 @@ class _Open:
     users: int = 1
 
 
+@dataclass(frozen=True)
+class Options:
+    """How a session leases; what each means for users is said by `configure`.
+
+    Attributes:
+        sweeping: what memory is swept for when leases end.
+        harden: keep debuggers and core dumps away while a lease is open.
+        exit_on_sigterm: turn SIGTERM into SystemExit while a lease is open.
+        patience: seconds past the end of a lease for which its readers wait for an
+            issuer that is away.
+        on_event: called with every event, on a thread of its own.
+    """
+
+    sweeping: Sweeping = "revealed"
+    harden: bool = False
+    exit_on_sigterm: bool = False
+    patience: float = PATIENCE
+    on_event: Callback | None = None
+
+
 class Session:
     """Holds this process's leases.
 
@@ -47,11 +67,7 @@ class Session:
         manifest: what may be leased.
         clock: reads time.
         journal: is told what happens.
-        scan_on_exit: search the process's memory for copies when a lease ends.
-        exit_on_sigterm: turn SIGTERM into SystemExit while a lease is open.
-        patience: seconds past the end of a lease for which its readers wait for an
-            issuer that is away.
-        on_event: called with every event, on a thread of its own.
+        options: how.
     """
 
     def __init__(
@@ -60,20 +76,16 @@ class Session:
         *,
         clock: Clock,
         journal: Journal,
-        scan_on_exit: bool = False,
-        exit_on_sigterm: bool = False,
-        patience: float = PATIENCE,
-        on_event: Callback | None = None,
+        options: Options = Options(),
     ) -> None:
         self.manifest = manifest
         self.clock = clock
         self.journal = journal
         self.listeners = Listeners(journal)
-        if on_event is not None:
-            self.listeners.add(Listener(on_event))
-        self._scan = scan_on_exit
-        self._sigterm = SigtermExit() if exit_on_sigterm else None
-        self._patience = patience
+        if options.on_event is not None:
+            self.listeners.add(Listener(options.on_event))
+        self._options = options
+        self._sigterm = SigtermExit() if options.exit_on_sigterm else None
         self._lock = threading.RLock()
         self._open: dict[str, _Open] = {}
         self._stack: Stack | None = None
@@ -95,7 +107,7 @@ class Session:
             if opened is not None:
                 opened.users += 1
             else:
-                live = self._bring_up().lease(scope, self._patience)
+                live = self._bring_up().lease(scope, self._options.patience)
                 opened = self._open[name] = _Open(live)
                 self._views = None
         try:
@@ -131,9 +143,12 @@ class Session:
         logins = []
         if stack is not None and self._stack is not stack:
             logins = self._take_down(stack, until)
+        shredded = shred(
+            [live for live, _ in ended], self._options.sweeping, self.clock
+        )
         reports = {}
         for live, outcomes in ended:
-            report = self._report(live, outcomes)
+            report = self._report(live, outcomes, shredded[live.scope.name])
             for accessor, outcome in logins:
                 report = report.with_login(accessor, outcome)
             reports[live.scope.name] = report
@@ -225,24 +240,16 @@ class Session:
                 os.environ[ENVIRONMENT] = str(stack.broker.path)
 
     def _report(
-        self, live: LiveGrant, outcomes: list[tuple[Ending, Outcome]]
+        self,
+        live: LiveGrant,
+        outcomes: list[tuple[Ending, Outcome]],
+        shredded: ShredReport,
     ) -> ExitReport:
-        """Search memory if asked, wipe ours, and put it all into words."""
         now = self.clock.monotonic()
-        secrets = live.secrets()
-        copies = None
-        if self._scan and secrets:
-            copies = count_copies([held.buffer for held in secrets], clock=self.clock)
-        return ExitReport(
-            scope=live.scope.name,
-            ended=tuple(
-                EndedGrant.at(ending.terms, outcome, now)
-                for ending, outcome in outcomes
-            ),
-            protection=secrets[0].protection if secrets else None,
-            copies=copies,
-            shredded=live.shred(),
+        ended = (
+            EndedGrant.at(ending.terms, outcome, now) for ending, outcome in outcomes
         )
+        return ExitReport(live.scope.name, tuple(ended), shredded)
 
     def _take_down(self, stack: Stack, until: float) -> list[tuple[str, Outcome]]:
         """Undo `_bring_up` and `_serve`; what became of each login, by its accessor."""

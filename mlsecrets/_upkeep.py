@@ -15,6 +15,7 @@ from ._schedule import gained_too_little, last_call, renewal_due
 from ._setbacks import FAILURES, Failure, Rejections, Setbacks, refused
 from .clock import Clock
 from .errors import AccessRefused, GrantGone
+from .exposure import Exposures
 from .grant import Grant, Terms
 from .issuer import Issuer
 from .scope import Scope
@@ -33,6 +34,7 @@ class Upkeep:
     Attributes:
         grant: the newest credentials, perhaps expired; None before the first.
         retired: the generations before it.
+        exposures: who was given what of any generation.
         setbacks: the failures since the last success.
         doom: monotonic seconds of an end that has been told; None while all is well.
         longest: seconds that its issuer last granted: no lease of this scope is longer.
@@ -49,6 +51,7 @@ class Upkeep:
     ) -> None:
         self.grant: Grant | None = None
         self.retired = Retired(issuer, clock)
+        self.exposures = Exposures()
         self.setbacks = Setbacks()
         self.doom: float | None = None
         self.longest = 0.0
@@ -117,6 +120,7 @@ class Upkeep:
         """Get new credentials, beside the old if there are any."""
         started = self._clock.monotonic()
         fresh = self._issuer.issue(self._scope, timeout)
+        fresh.credentials.exposures = self.exposures
         old = self.grant
         ceiling = started + self._scope.max_ttl
         terms = replace(

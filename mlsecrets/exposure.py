@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
-from .memory import Sealed, SecretBuffer
+from .memory import Draft, Sealed
+
+#: Revealed values kept for the sweep, newest first to stay: a twelve-hour run on
+#: fifteen-minute sessions has 48 of each field.
+MOST_KEPT = 128
 
 
 class How(str, Enum):
@@ -45,12 +50,19 @@ class Exposure:
 
 
 class Exposures:
-    """Of all generations of one lease, in this process."""
+    """Of all generations of one lease, in this process.
 
-    def __init__(self) -> None:
+    Args:
+        keep: whether what was revealed will be looked for here at the end.
+    """
+
+    def __init__(self, *, keep: bool = True) -> None:
         self._lock = threading.Lock()
         self._seen: set[Exposure] = set()
-        self._revealed: list[SecretBuffer] = []
+        self._keep = keep
+        self._kept: deque[Draft] = deque()
+        #: Revealed values that are too many to be looked for.
+        self.forgotten = 0
         self._holders: list[tuple[str, weakref.ref[object]]] = []
         self._in_flight = 0
 
@@ -63,10 +75,14 @@ class Exposures:
 
     def revealed(self, value: Sealed) -> None:
         """Keep a sealed copy of a value that became a string: its needle."""
-        with value.reading() as view:
-            copy = SecretBuffer.of(view)
+        if not self._keep:
+            return
+        copy = Draft(len(value)).add_secret(value)
         with self._lock:
-            self._revealed.append(copy)
+            self._kept.append(copy)
+            if len(self._kept) > MOST_KEPT:
+                self._kept.popleft().close()
+                self.forgotten += 1
 
     def holds(self, reader: str, holder: object) -> None:
         """A reader may use what it was shown for as long as this object lives."""
@@ -91,7 +107,7 @@ class Exposures:
     def needles(self) -> list[Sealed]:
         """Every value that became a string, of every generation."""
         with self._lock:
-            return [Sealed(held, 0, held.size) for held in self._revealed]
+            return [held.sealed for held in self._kept]
 
     def in_use(self) -> str | None:
         """Why a revealed value may still be needed by somebody; None if it is not."""
@@ -106,6 +122,6 @@ class Exposures:
     def close(self) -> None:
         """Wipe what was kept."""
         with self._lock:
-            kept, self._revealed = self._revealed, []
+            kept, self._kept = self._kept, deque()
         for held in kept:
             held.close()

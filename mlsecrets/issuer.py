@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 from .clock import Clock
+from .exposure import Exposures
 from .grant import Ending, Grant, Outcome, Terms
 from .keys import Key
 from .scope import Scope
@@ -29,6 +30,10 @@ class Limits:
 
 class Source(Protocol):
     """Where whole, valid grants are read: a live lease here or in another process."""
+
+    @property
+    def exposures(self) -> Exposures:
+        """Who was given what of its secrets, in this process."""
 
     def snapshot(self) -> Grant:
         """The grant as it is now; see `LiveGrant.snapshot`."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
+from .exposure import Exposure
 from .grant import ROUNDING, Fate, Outcome, Terms
-from .memory import CopyReport, Protection
+from .memory import Protection
+from .sweep import SweepReport
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,50 @@ class EndedGrant:
         return f"{head} ({self.outcome.reason})" if self.outcome.reason else head
 
 
+@dataclass(frozen=True)
+class ShredReport:
+    """What became of a lease's secrets in this process's memory.
+
+    Attributes:
+        generations: how many were wiped from our own memory at the end; those before
+            were wiped when they were replaced.
+        protection: what the operating system gave for that memory.
+        exposure: who was given what, and how far it left that memory.
+        sweep: what was found outside of it and wiped; shared by the leases that ended
+            together. None if there was no sweep.
+        not_swept: why not; None if it was swept.
+        seconds: how long all of it took.
+    """
+
+    generations: int
+    protection: Protection | None = None
+    exposure: tuple[Exposure, ...] = ()
+    sweep: SweepReport | None = None
+    not_swept: str | None = None
+    seconds: float = 0.0
+
+    def figures(self) -> dict[str, Any]:
+        """Names and numbers, for the journal."""
+        return {
+            "generations": self.generations,
+            "memory": self.protection.kind if self.protection else None,
+            "exposure": [str(exposure) for exposure in self.exposure],
+            "sweep": asdict(self.sweep) if self.sweep else None,
+            "not_swept": self.not_swept,
+            "seconds": round(self.seconds, 3),
+        }
+
+    def __str__(self) -> str:
+        kind = f" ({self.protection.kind})" if self.protection else ""
+        lines = [f"{self.generations} generation(s) wiped from our own memory{kind}"]
+        lines += [str(exposure) for exposure in self.exposure]
+        if self.sweep is not None:
+            lines.append(str(self.sweep))
+        elif self.not_swept is not None:
+            lines.append(f"not swept: {self.not_swept}")
+        return "\n".join(lines)
+
+
 @dataclass(frozen=True, repr=False)
 class ExitReport:
     """What became of a lease at the end of its block.
@@ -41,17 +88,12 @@ class ExitReport:
     Attributes:
         scope: the lease's scope.
         ended: every generation that had not long expired, newest first.
-        shredded: how many generations were wiped from our own memory at the end.
-        protection: what the operating system gave for that memory.
-        copies: what a search of this process's memory found outside of it; None if
-            it was not asked for (``configure(scan_on_exit=True)``).
+        shred: what became of it in memory.
     """
 
     scope: str
     ended: tuple[EndedGrant, ...]
-    shredded: int
-    protection: Protection | None = None
-    copies: CopyReport | None = None
+    shred: ShredReport
 
     def with_login(self, accessor: str, outcome: Outcome) -> ExitReport:
         """The same after the login has ended that some grants depend on.
@@ -74,18 +116,5 @@ class ExitReport:
 
     def __str__(self) -> str:
         lines = [f"{self.scope}: {end}" for end in self.ended]
-        lines.append(f"{self.scope}: {self.shredded} generation(s) wiped from memory")
-        if self.copies is not None:
-            lines.append(f"{self.scope}: {_found(self.copies)}")
+        lines += [f"{self.scope}: {line}" for line in str(self.shred).splitlines()]
         return "\n".join(lines)
-
-
-def _found(copies: CopyReport) -> str:
-    """What a search of memory found, in words."""
-    if copies.skipped is not None:
-        return f"memory not searched: {copies.skipped}"
-    where = ", ".join(f"{count} in {name}" for name, count in copies.regions.items())
-    return (
-        f"{copies.copies} full copies elsewhere in {copies.scanned_bytes / 1e6:.0f} MB "
-        f"of memory{f' ({where})' if where else ''}, searched in {copies.seconds:.2f} s"
-    )

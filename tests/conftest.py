@@ -29,6 +29,8 @@ def clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of one test's leases reaches the next."""
     for name in ("MLSECRETS_CONFIG", "MLSECRETS_JOURNAL"):
         monkeypatch.delenv(name, raising=False)
+    # A sweep of this large process takes a second: only where it is what is tested.
+    monkeypatch.setattr(_current, "SWEEPING", "never")
     yield
     session = _current.current()
     if session is not None:

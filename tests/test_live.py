@@ -338,7 +338,7 @@ def test_events_tell_the_whole_story_and_no_secret(world: World) -> None:
     """Issued, replaced, revoked, shredded: numbers and names only."""
     world.live.tend()
     world.live.close()
-    world.live.shred()
+    world.live.tell_shredded({"generations": world.live.shred()})
     assert world.names() == ["issued", "replaced", "revoked", "revoked", "shredded"]
     text = "".join(event.to_json() for event in world.journal.events())
     assert "fake-token" not in text

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+from mlsecrets.exposure import Exposure, How
 from mlsecrets.grant import Fate, Outcome, Terms
-from mlsecrets.memory import CopyReport
-from mlsecrets.report import EndedGrant, ExitReport
+from mlsecrets.memory import Protection
+from mlsecrets.report import EndedGrant, ExitReport, ShredReport
+from mlsecrets.sweep import SweepReport
 
 
 def ended(fate: Fate, reason: str = "", parent: str | None = None) -> EndedGrant:
@@ -32,7 +36,7 @@ def test_what_hangs_on_a_revoked_login_is_revoked() -> None:
             ended(Fate.ENDS_AT_TTL, "no", parent="another"),
             ended(Fate.ENDS_AT_TTL, "no"),
         ),
-        shredded=1,
+        ShredReport(1),
     )
     after = report.with_login("login", Outcome(Fate.REVOKED))
     assert [end.outcome.fate for end in after.ended] == [
@@ -44,14 +48,40 @@ def test_what_hangs_on_a_revoked_login_is_revoked() -> None:
 
 
 def test_what_was_found_in_memory_is_said() -> None:
-    """Also that nothing was searched: no number then."""
-    found = CopyReport(
-        copies=3, scanned_bytes=5_000_000, seconds=0.5, regions={"heap": 3}
+    """Who was shown what, what was found, and what is left."""
+    swept = SweepReport(
+        copies=3, fragments=1, wiped=4, scanned_bytes=5_000_000, regions={"heap": 4}
     )
-    assert "3 full copies elsewhere in 5 MB of memory (3 in heap)" in str(
-        ExitReport("data", (), 1, copies=found)
+    exposure = (
+        Exposure("botocore", "secret_access_key", How.SIGNED),
+        Exposure("s3fs", "session_token", How.REVEALED),
     )
-    skipped = CopyReport(skipped="no /proc")
-    assert "memory not searched: no /proc" in str(
-        ExitReport("data", (), 1, copies=skipped)
+    said = str(ExitReport("data", (), ShredReport(2, None, exposure, swept)))
+    assert said.splitlines() == [
+        "data: 2 generation(s) wiped from our own memory",
+        "data: secret_access_key signed with (botocore)",
+        "data: session_token revealed (s3fs)",
+        "data: 3 full copies and 1 fragments elsewhere (4 in heap); 4 wiped, 0 left; "
+        "5 MB in 0.00 s, stopped for 0.0 ms",
+    ]
+
+
+def test_that_nothing_was_swept_is_said() -> None:
+    """No number then that could be taken for a zero."""
+    said = str(ShredReport(1, not_swept="nothing was revealed"))
+    assert said.splitlines()[-1] == "not swept: nothing was revealed"
+    refused = SweepReport(copies=2, refused="ptrace is refused")
+    said = str(ShredReport(1, sweep=refused, not_swept=refused.refused))
+    assert said.splitlines()[-1] == (
+        "not swept: ptrace is refused; 2 full copies elsewhere"
     )
+
+
+def test_what_the_journal_gets_are_names_and_numbers() -> None:
+    """JSON, and nothing else in it."""
+    protection = Protection("mlocked", undumpable=True, wiped_on_fork=True)
+    exposure = (Exposure("mlflow", "token", How.LATE),)
+    figures = ShredReport(1, protection, exposure, SweepReport(copies=1)).figures()
+    assert json.loads(json.dumps(figures))["exposure"] == [
+        "token injected late (mlflow)"
+    ]

@@ -39,6 +39,7 @@ def promises(figures: Mapping[str, Any], settings: Settings) -> list[Promise]:
         _workers(figures),
         _outside(figures["prefix"]),
         _old(figures["old_credentials"], figures["ended"]),
+        _memory(figures["memory"]),
     ]
     control = figures["control"]
     return kept if control is None else [*kept, _control(control)]
@@ -135,6 +136,21 @@ def _as_said(found: Mapping[str, Any], ended: Mapping[str, Any]) -> bool:
     # It may have been revoked in the last second of its life, unseen by us (the report
     # says up to two more); or be over for so long that the report has nothing on it.
     return all(end["fate"] != "revoked" or end["seconds_left"] < 3 for end in stated)
+
+
+def _memory(memory: Mapping[str, Any]) -> Promise:
+    swept = {
+        scope: shred["sweep"]["left"] if shred["not_swept"] is None else None
+        for scope, shred in memory.items()
+    }
+    return Promise(
+        "no copy and no fragment of a secret is left in the training process",
+        set(swept) == set(SCOPES) and set(swept.values()) == {0},
+        ", ".join(
+            f"{scope}: {'not swept' if left is None else f'{left} left'}"
+            for scope, left in swept.items()
+        ),
+    )
 
 
 def _control(control: Mapping[str, Any]) -> Promise:

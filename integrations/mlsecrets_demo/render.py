@@ -134,22 +134,22 @@ def _old(console: Console, report: Mapping[str, Any]) -> None:
 
 
 def _memory(console: Console, report: Mapping[str, Any]) -> None:
-    _say(console, "copies of the last secrets in the training process's memory:")
-    for scope, copies in report["memory"].items():
-        if copies is None or copies["skipped"]:
-            why = "not searched" if copies is None else copies["skipped"]
-            _say(console, f"  {scope}: {why}")
-            continue
-        where = ", ".join(f"{name} {n}" for name, n in copies["regions"].items())
-        _say(
-            console,
-            f"  {scope}: {copies['copies']} ({where or 'none'}), "
-            f"{copies['scanned_bytes'] / 1e6:.0f} MB searched in "
-            f"{copies['seconds']:.1f} s",
-        )
-    _say(
-        console,
-        "  (who signs with Python strings leaves copies; these are worthless now)",
+    _say(console, "what the training process's memory still held of the secrets:")
+    for scope, shred in report["memory"].items():
+        shown = ", ".join(shred["exposure"]) or "never read"
+        _say(console, f"  {scope}: {shown}; {_swept(shred)}")
+
+
+def _swept(shred: Mapping[str, Any]) -> str:
+    swept = shred["sweep"]
+    if swept is None or shred["not_swept"]:
+        return f"not swept: {shred['not_swept']}"
+    where = ", ".join(f"{name} {n}" for name, n in swept["regions"].items())
+    return (
+        f"{swept['copies']} full copies and {swept['fragments']} fragments "
+        f"({where or 'nowhere'}), {swept['left']} left; "
+        f"{swept['scanned_bytes'] / 1e6:.0f} MB searched in {swept['seconds']:.1f} s, "
+        f"stopped for {swept['frozen_seconds'] * 1000:.1f} ms"
     )
 
 

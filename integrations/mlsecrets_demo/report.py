@@ -114,5 +114,5 @@ def issuer_calls(findings: Findings) -> dict[str, Any]:
 
 
 def memory(reports: Mapping[str, Any]) -> dict[str, Any]:
-    """Copies of each scope's last secrets that others made in the training process."""
-    return {scope: report["copies"] for scope, report in reports.items()}
+    """Who was shown what of each scope in the training process, and what was left."""
+    return {scope: report["shred"] for scope, report in reports.items()}

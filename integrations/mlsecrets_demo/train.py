@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ CHECKPOINT_EVERY = 5
 
 def leased(plan: Plan, channel: Channel) -> None:
     """Train on leases, test, log the model; then show what the leases do not allow."""
-    configure(plan.manifest, journal=plan.journal, scan_on_exit=True, on_sigterm="exit")
+    configure(plan.manifest, journal=plan.journal, sweep="always", on_sigterm="exit")
     _phase(channel, "lease")
     with lease(*SCOPES) as creds:
         with tracking(plan.tracking_uri):
@@ -121,8 +120,7 @@ def _public(report: ExitReport) -> dict[str, Any]:
             }
             for end in report.ended
         ],
-        "shredded": report.shredded,
-        "copies": None if report.copies is None else asdict(report.copies),
+        "shred": report.shred.figures(),
     }
 
 

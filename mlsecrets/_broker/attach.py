@@ -12,6 +12,7 @@ from .. import errors
 from ..clock import SYSTEM_CLOCK, Clock, pause
 from ..credentials import rebuild
 from ..errors import LeaseExpired, MLSecretsError, OwnerGone
+from ..exposure import Exposures
 from ..grant import Grant, Terms
 from ..memory import SecretBuffer
 from ..view import ScopeView
@@ -72,6 +73,8 @@ class AttachedGrant:
         self._clock = clock
         self._turn = threading.Lock()
         self._cached: _Cached | None = None
+        #: Not looked for at the end: the memory of a worker ends with it.
+        self.exposures = Exposures(keep=False)
 
     def snapshot(self) -> Grant:
         """The whole grant of one generation; asks the owner when a newer one is due.
@@ -179,7 +182,9 @@ class AttachedGrant:
             raise LeaseExpired(
                 f"lease {self._scope} expired on its way to this worker", again_in=SOON
             )
-        grant = Grant(terms, rebuild(head["kind"], buffer, head["public"]))
+        credentials = rebuild(head["kind"], buffer, head["public"])
+        credentials.exposures = self.exposures
+        grant = Grant(terms, credentials)
         pause = head["ask_in"] + AFTER_RENEWAL if head["ask_in"] > 0 else POLL
         return _Cached(grant, now + pause)
 

@@ -24,12 +24,16 @@ _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
 class Draft:
-    """A text that grows in locked memory; wiped at the end of its `with` block."""
+    """A text that grows in locked memory; wiped at the end of its `with` block.
+
+    Args:
+        size: bytes that it has room for at first.
+    """
 
     __slots__ = ("_buffer", "_used")
 
-    def __init__(self) -> None:
-        self._buffer = SecretBuffer(FIRST_SIZE)
+    def __init__(self, size: int = FIRST_SIZE) -> None:
+        self._buffer = SecretBuffer(size)
         self._used = 0
 
     @property

@@ -84,11 +84,14 @@ def test_old_credentials_are_refused(demo: dict[str, Any]):
     assert set(how) == {"train-data", "checkpoints", "mlflow", "own-token"}
 
 
-def test_memory_was_searched(demo: dict[str, Any]):
-    """The count may be above zero; that it was not looked at may not."""
-    for copies in demo["memory"].values():
-        assert copies["skipped"] is None
-        assert copies["scanned_bytes"] > 100e6
+def test_memory_was_swept(demo: dict[str, Any]):
+    """What readers were shown was found, and nothing is left of it."""
+    for shred in demo["memory"].values():
+        assert shred["not_swept"] is None
+        assert shred["sweep"]["scanned_bytes"] > 100e6
+        assert shred["sweep"]["left"] == 0
+    assert "token injected late (mlflow)" in demo["memory"]["mlflow"]["exposure"]
+    assert demo["memory"]["train-data"]["sweep"]["copies"] > 0
 
 
 def test_static_credentials_end_the_same_training(demo: dict[str, Any]):

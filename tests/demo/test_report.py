@@ -71,11 +71,11 @@ def test_the_page_does_not_hide_what_went_wrong(figures: Figures):
     """A credential that still works is shouted, a broken promise is marked."""
     figures["old_credentials"][0]["refused_after"] = None
     figures["promises"][0]["kept"] = False
-    figures["memory"]["mlflow"] = None
+    figures["memory"]["mlflow"]["not_swept"] = "ptrace is refused"
     page = _page(figures)
     assert "STILL ACCEPTED" in page
     assert "BROKEN" in page
-    assert "mlflow: not searched" in page
+    assert "not swept: ptrace is refused" in page
 
 
 def test_progress_says_where_training_is():

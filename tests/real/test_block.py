@@ -12,6 +12,7 @@ import pytest
 from mlsecrets import _current, configure, errors, lease
 from mlsecrets._broker._socket import ENVIRONMENT
 from mlsecrets.devstack import DevStack
+from mlsecrets.exposure import Exposure, How
 from mlsecrets.grant import Fate
 
 
@@ -144,17 +145,47 @@ def test_an_edited_manifest_counts_from_the_next_lease(
         lease("mlflow").__enter__()
 
 
-def test_the_report_counts_what_is_left_in_memory(stack: DevStack) -> None:
-    """A positive control: a copy that somebody made is found."""
-    configure(stack.manifest_path, scan_on_exit=True)
+def test_what_was_revealed_is_found_and_wiped(stack: DevStack) -> None:
+    """A copy that somebody made is the positive control."""
+    configure(stack.manifest_path, sweep="revealed")
     with lease("train-data") as data:
-        planted = bytearray(
-            data.snapshot().credentials.reveal("secret_access_key").encode()
-        )
-    assert data.report.copies is not None
-    assert data.report.copies.copies >= 1
-    assert data.report.shredded == 1
-    planted[:] = bytes(len(planted))
+        revealed = data.snapshot().credentials.reveal("session_token")
+        planted = bytearray(revealed.encode())
+        assert data.exposure == (Exposure("python", "session_token", How.REVEALED),)
+    report = data.shred_report
+    assert report.sweep is not None
+    assert report.not_swept is None
+    assert report.sweep.copies >= 2
+    assert report.sweep.left == 0
+    assert report.generations == 1
+    assert set(planted) == {ord("x")}
+    assert set(revealed) == {"x"}
+
+
+def test_what_is_still_in_use_is_not_swept(stack: DevStack) -> None:
+    """It says by whom."""
+
+    class Store:
+        """Signs for itself, with what it was shown."""
+
+    configure(stack.manifest_path, sweep="revealed")
+    with lease("train-data") as data:
+        credentials = data.snapshot().credentials
+        store = Store()
+        credentials.exposures.holds("some-store", store)
+        revealed = credentials.reveal("session_token", "some-store")
+    assert data.shred_report.not_swept == "some-store not closed"
+    assert set(revealed) != {"x"}
+    del store
+
+
+def test_what_was_not_revealed_needs_no_sweep(stack: DevStack) -> None:
+    """And costs none."""
+    configure(stack.manifest_path, sweep="revealed")
+    with lease("train-data") as data:
+        data.snapshot()
+    assert data.shred_report.sweep is None
+    assert data.shred_report.not_swept == "nothing was revealed"
 
 
 def test_the_journal_holds_no_secret(stack: DevStack, tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+"""The end of leases in memory: look for what readers left, wipe it, wipe our own.
+
+Only for leases whose credentials nobody needs any more: they have been ended at their
+issuers, and the clients that our readers made are closed.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from typing import Literal
+
+from ._live import LiveGrant
+from .clock import Clock
+from .memory import Sealed
+from .report import ShredReport
+from .sweep import SweepReport, sweep
+
+Sweeping = Literal["revealed", "always", "never"]
+"""When memory is swept: for what readers were shown, for everything, or not at all."""
+
+
+def shred(
+    lives: Sequence[LiveGrant], sweeping: Sweeping, clock: Clock
+) -> dict[str, ShredReport]:
+    """Sweep once for all of these leases, wipe each, and say what was found.
+
+    Args:
+        lives: leases that have been closed.
+        sweeping: see `configure`.
+        clock: reads time.
+
+    Returns:
+        by scope.
+    """
+    began = clock.monotonic()
+    needles: list[Sealed] = []
+    reasons: dict[str, str | None] = {}
+    for live in lives:
+        wanted = _needles(live, sweeping)
+        reasons[live.scope.name] = reason = _why_not(live, wanted, sweeping)
+        if reason is None:
+            needles += wanted
+    swept = sweep(needles, clock=clock) if needles else None
+    return {
+        live.scope.name: _wiped(live, swept, reasons[live.scope.name], clock, began)
+        for live in lives
+    }
+
+
+def _needles(live: LiveGrant, sweeping: Sweeping) -> list[Sealed]:
+    needles = live.exposures.needles()
+    if sweeping == "always":
+        needles += [
+            credentials.sealed(field)
+            for credentials in live.secrets()
+            for field in credentials.FIELDS
+        ]
+    return needles
+
+
+def _why_not(
+    live: LiveGrant, needles: Sequence[Sealed], sweeping: Sweeping
+) -> str | None:
+    """Why memory is not swept for a lease; None if it is."""
+    if not needles:
+        return "nothing was revealed"
+    if sweeping == "never":
+        return "switched off"
+    if live.exposures.in_use() is not None:
+        # What holds a store may be garbage already, in a cycle.
+        gc.collect()
+    return live.exposures.in_use()
+
+
+def _wiped(
+    live: LiveGrant,
+    swept: SweepReport | None,
+    reason: str | None,
+    clock: Clock,
+    began: float,
+) -> ShredReport:
+    secrets = live.secrets()
+    if reason is None and swept is not None:
+        reason = swept.refused
+    report = ShredReport(
+        generations=live.shred(),
+        protection=secrets[0].protection if secrets else None,
+        exposure=live.exposures.seen(),
+        sweep=swept,
+        not_swept=reason,
+        seconds=clock.monotonic() - began,
+    )
+    live.exposures.close()
+    live.tell_shredded(report.figures())
+    return report
