@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .errors import MLSecretsError
     from .events import Event
     from .grant import Fate, Grant, Outcome, Terms
+    from .leaks import refuse_secrets
     from .report import EndedGrant, ExitReport
     from .view import ScopeView
 
@@ -47,6 +48,7 @@ _HOMES = {
     "hold": "_block",
     "lease": "_block",
     "open_scopes": "_block",
+    "refuse_secrets": "leaks",
     "release": "_block",
 }
 
@@ -71,6 +73,7 @@ __all__ = [
     "hold",
     "lease",
     "open_scopes",
+    "refuse_secrets",
     "release",
 ]
 

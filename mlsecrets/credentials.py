@@ -7,6 +7,7 @@ to a Python string is a method called ``reveal_*``, which is easy to search for.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ class Credentials(Opaque):
 
     Attributes:
         exposures: who was given what of them; the lease that holds them puts its own.
+        scope: whose they are; the grant that holds them says so.
     """
 
     WHAT = "a credential"
@@ -30,7 +32,16 @@ class Credentials(Opaque):
     KIND: ClassVar[str]
     FIELDS: ClassVar[tuple[str, ...]]
 
-    __slots__ = ("__weakref__", "_buffer", "_shown", "_slots", "exposures", "public")
+    __slots__ = (
+        "__weakref__",
+        "_buffer",
+        "_derived",
+        "_shown",
+        "_slots",
+        "exposures",
+        "public",
+        "scope",
+    )
 
     def __init__(
         self, buffer: SecretBuffer, public: Mapping[str, str] | None = None
@@ -38,8 +49,11 @@ class Credentials(Opaque):
         self._buffer = buffer
         self._slots = dict(zip(self.FIELDS, buffer.slots, strict=True))
         self._shown: set[tuple[str, str]] = set()
+        self._derived: list[SecretBuffer] = []
         self.exposures = Exposures()
         self.public = dict(public or {})
+        self.scope: str | None = None
+        _LIVE[id(self)] = self
 
     @property
     def buffer(self) -> SecretBuffer:
@@ -80,9 +94,17 @@ class Credentials(Opaque):
         self.exposures.note(reader, field, How.REVEALED)
         self._shown.add((reader, field))
 
+    def wipe_along(self, derived: SecretBuffer) -> None:
+        """Wipe this, too, when they are wiped: it was made from what they hold."""
+        self._derived.append(derived)
+        if self.closed:
+            derived.close()
+
     def close(self) -> None:
         """Wipe them, at once or when the last reader leaves."""
         self._buffer.close()
+        for derived in self._derived:
+            derived.close()
 
     @property
     def closed(self) -> bool:
@@ -92,6 +114,16 @@ class Credentials(Opaque):
     def __repr__(self) -> str:
         shown = "".join(f" {name}={value}" for name, value in self.public.items())
         return f"<{type(self).__name__}{shown}{' closed' if self.closed else ''}>"
+
+
+#: By identity, because credentials have no other; gone with them.
+_LIVE: weakref.WeakValueDictionary[int, Credentials] = weakref.WeakValueDictionary()
+
+
+def live_credentials() -> list[Credentials]:
+    """All of this process that have not been wiped, leased here or attached to."""
+    found = [ref() for ref in _LIVE.valuerefs()]
+    return [held for held in found if held is not None and not held.closed]
 
 
 class AWSCredentials(Credentials):

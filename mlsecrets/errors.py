@@ -25,7 +25,8 @@
     │   ├── LeaseTooShort           valid, but not for as long as was asked
     │   ├── NotLeased               no open lease covers what was asked
     │   └── OwnerGone               the process that owns the lease does not answer
-    └── SecretBufferClosed          read of a buffer that has been wiped
+    ├── SecretBufferClosed          read of a buffer that has been wiped
+    └── SecretLeak                  a value that is to be written holds a live secret
 
 What a job would write::
 
@@ -237,3 +238,7 @@ class OwnerGone(LeaseError):
 
 class SecretBufferClosed(MLSecretsError):
     """The buffer has been wiped, or is being wiped."""
+
+
+class SecretLeak(MLSecretsError):
+    """A value that is about to be written, sent or shown holds a live secret."""

@@ -65,6 +65,9 @@ class Grant:
     terms: Terms
     credentials: Credentials
 
+    def __post_init__(self) -> None:
+        self.credentials.scope = self.terms.scope
+
     def renewed(self, terms: Terms) -> Grant:
         """The same credentials on later terms: a renewal carries no secret."""
         return replace(self, terms=terms)

@@ -29,6 +29,7 @@ NAMES = [
     "hold",
     "lease",
     "open_scopes",
+    "refuse_secrets",
     "release",
 ]
 

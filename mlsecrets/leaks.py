@@ -1,1 +1,0 @@
-"""Refusing values that hold a live secret, before they are written anywhere."""
