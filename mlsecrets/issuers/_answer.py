@@ -1,4 +1,4 @@
-"""A server's answer, and what its headers say about time."""
+"""A server's answer: its body in locked memory, and what its headers say about time."""
 
 from __future__ import annotations
 
@@ -8,31 +8,54 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timezone
-from typing import Any
+from types import TracebackType
+from typing import Any, ClassVar
+
+from ..memory import Opaque, Sealed
 
 #: The longest pause that a server is believed to mean, in seconds.
 LONGEST_PAUSE = 3600.0
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A server's answer, whole and in memory.
+@dataclass(frozen=True, repr=False)
+class Answer(Opaque):
+    """A server's answer, whole; its `with` block ends by wiping it.
+
+    It is wiped as well when it is dropped.
 
     Attributes:
         status: the HTTP status code.
         headers: as received, case-insensitive.
-        body: at most `_http.MAX_ANSWER_BYTES`; it may hold secrets, hence no repr.
+        body: at most `_incoming.MAX_ANSWER_BYTES`; it may hold secrets.
         sent_at: monotonic seconds just before the request left.
         received_at: monotonic seconds when the headers were here.
         wall: this machine's epoch seconds at `received_at`.
     """
 
+    WHAT: ClassVar[str] = "an answer"
+    INSTEAD: ClassVar[str] = "ask again where it is needed"
+
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: Sealed
     sent_at: float
     received_at: float
     wall: float
+
+    def __enter__(self) -> Answer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Wipe the body."""
+        self.body.buffer.close()
 
     def __repr__(self) -> str:
         return f"<Answer {self.status}, {len(self.body)} bytes>"
@@ -69,9 +92,12 @@ class Answer:
         return min(max(instant - now, 0.0), LONGEST_PAUSE)
 
     def json(self) -> dict[str, Any] | None:
-        """The JSON object in the body; None if there is none."""
+        """The JSON object in the body; None if there is none.
+
+        To be deleted: it reveals the whole body.
+        """
         try:
-            decoded = json.loads(self.body)
+            decoded = json.loads(self.body.text())
         except (ValueError, RecursionError):
             return None
         return decoded if isinstance(decoded, dict) else None

@@ -1,86 +1,122 @@
-"""Which of our errors a broken connection is: all are worth another try.
+"""What may be wrong with a connection or an answer, and which of our errors it is.
 
-The texts of requests and urllib3 may quote the whole request, so nothing of them is
-passed on but the kinds of error.
+All of them are worth another try. Nothing of the original's text is passed on but
+OpenSSL's words about certificates: it may quote what was received.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from http.client import HTTPException
 
-from requests import RequestException
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    NameResolutionError,
-    NewConnectionError,
-    ReadTimeoutError,
-    SSLError,
-)
+from ..errors import BadAnswer, IssuerUnavailable, IssuerUnreachable, UntrustedIssuer
 
-from ..errors import IssuerUnavailable, IssuerUnreachable, UntrustedIssuer
-
-_LATE = (TimeoutError, ReadTimeoutError)
-_UNMADE = (NewConnectionError, ConnectTimeoutError)
+#: What a connection that does not work, or an answer that is none, raises.
+FAILURES = (OSError, HTTPException)
 #: Cut off in the middle of TLS, which says nothing about who it was.
 _TORN = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+
+
+class NoAddress(OSError):
+    """The host's name has no address, or nobody could say which."""
+
+
+class NoConnection(OSError):
+    """Nobody accepted, or not in time: the server cannot have seen anything."""
+
+
+class NoAuthorities(OSError):
+    """The file of certificate authorities cannot be read."""
+
+
+class Malformed(HTTPException):
+    """What came is not HTTP as we accept it."""
+
+
+class Compressed(HTTPException):
+    """The body is encoded, which was not asked for."""
+
+
+class Redirected(HTTPException):
+    """The answer is to be had elsewhere, where nobody said that we may go.
+
+    Args:
+        status: the HTTP status code.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(status)
+        self.status = status
+
+
+class TooLarge(HTTPException):
+    """The answer is longer than any issuer's.
+
+    Args:
+        limit: bytes that it may have.
+    """
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
 
 
 def broken(error: Exception, where: str) -> IssuerUnavailable:
     """The error to raise.
 
     Args:
-        error: what requests or urllib3 raised, or a socket.
+        error: one of `FAILURES`.
         where: the server, such as ``issuer bao at https://...``.
     """
-    causes = list(_causes(error))
-
-    def among(*kinds: type[BaseException]) -> bool:
-        return any(isinstance(cause, kinds) for cause in causes)
-
-    if among(NameResolutionError):
+    if isinstance(error, NoAddress):
         return IssuerUnreachable(
             f"no connection to {where}: its name has no address",
             remedy="check the address, and that this machine's DNS answers",
         )
-    if among(*_UNMADE):
+    if isinstance(error, NoConnection):
         return IssuerUnreachable(
             f"no connection to {where}",
             remedy="check that it runs, that the address is right and that no "
             "firewall is in between",
         )
-    if among(*_LATE):
+    if isinstance(error, NoAuthorities):
+        return UntrustedIssuer(
+            f"{where} cannot be verified: ca_file cannot be read",
+            remedy="put the file of certificate authorities back, as PEM",
+        )
+    if isinstance(error, TimeoutError):
         return IssuerUnavailable(
             f"{where} did not answer in time",
             remedy="check the server's load and the network in between",
         )
-    if among(ssl.SSLError, SSLError) and not among(*_TORN):
+    if isinstance(error, ssl.SSLError) and not isinstance(error, _TORN):
         return UntrustedIssuer(
             f"{where} could not prove who it is: {_tls_reason(error)}",
             remedy="set ca_file to the authority that signed its certificate, or "
             "correct the address; verification is never switched off",
         )
-    if isinstance(error, OSError) and not isinstance(error, RequestException):
-        # Requests looks for the file of authorities before it connects.
-        return UntrustedIssuer(
-            f"{where} cannot be verified: ca_file cannot be read",
-            remedy="put the file of certificate authorities back, as PEM",
+    if isinstance(error, Redirected):
+        return BadAnswer(
+            f"{where} answers with a redirect ({error.status}), which is not followed",
+            remedy="put the address it redirects to in the manifest",
+        )
+    if isinstance(error, TooLarge):
+        return BadAnswer(
+            f"{where} answers with more than {error.limit} bytes",
+            remedy="check that the address is an issuer's",
+        )
+    if isinstance(error, Compressed):
+        return BadAnswer(
+            f"{where} answers with a compressed body, which was not asked for",
+            remedy="switch compression off in the gateway or proxy in between",
         )
     return IssuerUnavailable(
-        f"the connection to {where} broke ({type(causes[-1]).__name__})",
+        f"the connection to {where} broke ({type(error).__name__})",
         remedy="check the server's log and the network in between",
     )
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error and those it was made from, the first cause last."""
-    yield error
-    for inner in (*error.args, getattr(error, "reason", None)):
-        if isinstance(inner, BaseException):
-            yield from _causes(inner)
-
-
-def _tls_reason(error: BaseException) -> str:
+def _tls_reason(error: ssl.SSLError) -> str:
     """OpenSSL's own words: they name certificates, never content."""
     for word in (
         "CERTIFICATE_VERIFY_FAILED: certificate has expired",

@@ -1,42 +1,41 @@
-"""The one HTTP client: bounded in time and size, no redirects, TLS verified."""
+"""The one HTTP client: bounded in time and size, no redirects, TLS verified.
+
+Requests are written and answers are read in locked memory, so that nothing they hold
+becomes a Python object (`_request`, `_incoming`). And a client of our own takes no
+Authorization from ~/.netrc and no proxy from the environment, which would send our
+requests somewhere else than was written; it keeps no cookies.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import requests
 import tenacity
-import urllib3
 
+from .._origin import origin_of
 from ..clock import Clock
-from ..errors import BadAnswer, IssuerError, IssuerUnreachable
+from ..errors import IssuerError, IssuerUnreachable
+from ..memory import Draft, Sealed
 from ._answer import Answer
-from ._broken import broken
+from ._broken import FAILURES, broken
 from ._deadline import Deadline, within
-from ._transport import BoundedAdapter
-
-#: An issuer's answer is a few KiB; OpenBao's own request limit is 32 MiB.
-MAX_ANSWER_BYTES = 1 << 20
-#: What requests and urllib3 raise for a connection that does not work. Both let some
-#: of the other's through, ValueError among them for headers that make no sense.
-_FAILURES = (OSError, urllib3.exceptions.HTTPError, ValueError)
+from ._exchange import exchange
+from ._request import compose
+from ._transport import Transport
 
 
 class HTTPClient:
     """Talks to one server.
 
-    Requests' session is left out on purpose: it takes an Authorization from ~/.netrc
-    and a proxy from the environment, which would send our requests somewhere else than
-    was written; it keeps cookies, and reads a redirect's body whatever its size.
-
     Args:
         name: what errors call the server, such as ``issuer bao``.
-        address: scheme, host and port.
-        ca_file: the certificate authorities to trust, instead of those that `requests`
-            brings along (certifi).
+        address: scheme, host and port, and what comes before every path.
         clock: reads time.
+        ca_file: the certificate authorities to trust, instead of those that certifi
+            brings along.
     """
 
     def __init__(
@@ -46,8 +45,9 @@ class HTTPClient:
         self.address = address.rstrip("/")
         self._where = f"{name} at {self.address}"
         self._clock = clock
-        self._adapter = BoundedAdapter(pool_connections=1)
-        self._verify: bool | str = str(ca_file) if ca_file else True
+        self._transport: Transport | None = None
+        with suppress(ValueError):  # `call` says so
+            self._transport = Transport(origin_of(self.address), ca_file)
 
     def call(
         self,
@@ -56,7 +56,8 @@ class HTTPClient:
         *,
         timeout: float,
         headers: Mapping[str, str] | None = None,
-        body: bytes | None = None,
+        secret_headers: Mapping[str, Sealed] | None = None,
+        body: bytes | Sealed | None = None,
     ) -> Answer:
         """Send one request; try again only while the server cannot have seen it.
 
@@ -66,11 +67,13 @@ class HTTPClient:
         Args:
             timeout: seconds for all of it: names, connections, TLS, attempts, and the
                 answer to its last byte.
+            secret_headers: those whose values are in locked memory, and stay there.
 
         Raises:
             IssuerUnavailable: no connection, no answer in time, or a broken one.
             UntrustedIssuer: TLS verification failed.
-            BadAnswer: the answer is too large or is a redirect.
+            BadAnswer: the answer is too large, is compressed or is a redirect.
+            IssuerError: this cannot be sent.
         """
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(IssuerUnreachable),
@@ -79,67 +82,35 @@ class HTTPClient:
             wait=tenacity.wait_random_exponential(0.05, max=min(0.5, timeout / 4)),
             reraise=True,
         )
-        with within(self._clock, timeout) as deadline:
-            request = self._prepared(method, path, headers or {}, body)
-            return retrying(self._once, request, deadline)
+        with within(self._clock, timeout) as deadline, Draft() as draft:
+            if self._transport is None or not compose(
+                draft,
+                method,
+                self._transport.origin,
+                urlsplit(self.address).path + path,
+                {**(headers or {}), **(secret_headers or {})},
+                body,
+            ):
+                raise IssuerError(
+                    f"{self._where} cannot be asked for {path}: not a valid request",
+                    remedy="correct the address, the namespace or the path",
+                )
+            return retrying(self._once, self._transport, draft.sealed, deadline)
 
     def close(self) -> None:
-        """Give the connections back."""
-        self._adapter.close()
+        """Give the connection back."""
+        if self._transport is not None:
+            self._transport.close()
 
-    def _prepared(
-        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
-    ) -> requests.PreparedRequest:
-        # What it raises quotes the header, which may be a token: it is left behind.
-        with suppress(ValueError):
-            return requests.Request(
-                method, self.address + path, headers=dict(headers), data=body
-            ).prepare()
-        raise IssuerError(
-            f"{self._where} cannot be asked for {path}: not a valid request",
-            remedy="correct the address, the namespace or the path",
-        )
-
-    def _once(self, request: requests.PreparedRequest, deadline: Deadline) -> Answer:
-        try:
-            return self._exchange(request, deadline)
-        except _FAILURES as error:
-            failure = broken(error, self._where)
-        # Out here, because errors are kept, and the other one would be kept with it:
-        # its traceback holds the request, and that its token.
-        raise failure
-
-    def _exchange(
-        self, request: requests.PreparedRequest, deadline: Deadline
+    def _once(
+        self, transport: Transport, request: Sealed, deadline: Deadline
     ) -> Answer:
-        sent_at = self._clock.monotonic()
-        response = self._adapter.send(
-            request,
-            stream=True,
-            # The connections keep the deadline by themselves; see `_transport`.
-            timeout=deadline.left(),
-            verify=self._verify,
-        )
-        received_at, wall = self._clock.monotonic(), self._clock.wall()
-        with response:
-            content = self._read(response)
-        if 300 <= response.status_code < 400:
-            raise BadAnswer(
-                f"{self._where} answers with a redirect ({response.status_code}), "
-                "which is not followed",
-                remedy="put the address it redirects to in the manifest",
-            )
-        return Answer(
-            response.status_code, response.headers, content, sent_at, received_at, wall
-        )
-
-    def _read(self, response: requests.Response) -> bytes:
-        content = bytearray()
-        for chunk in response.iter_content(65536):
-            content += chunk
-            if len(content) > MAX_ANSWER_BYTES:
-                raise BadAnswer(
-                    f"{self._where} answers with more than {MAX_ANSWER_BYTES} bytes",
-                    remedy="check that the address is an issuer's",
-                )
-        return bytes(content)
+        try:
+            deadline.left()  # what would be given up at once is not begun
+            sent_at = self._clock.monotonic()
+            with transport.connection(deadline) as connection:
+                return exchange(connection, request, deadline, sent_at)
+        except FAILURES as error:
+            failure = broken(error, self._where)
+        # Out here, because errors are kept, and the other one would be kept with it.
+        raise failure

@@ -61,13 +61,15 @@ def parse(answer: Answer, where: str) -> dict[str, str]:
     """
     # Entities are how XML parsers are attacked; no STS answer has a DOCTYPE, and none
     # is in UTF-16, where it would not be found.
-    if any(mark in answer.body for mark in (b"<!DOCTYPE", b"<!ENTITY", b"\0")):
+    with answer.body.reading() as view:
+        raw = bytes(view)
+    if any(mark in raw for mark in (b"<!DOCTYPE", b"<!ENTITY", b"\0")):
         raise BadAnswer(
             f"{where} answers with an XML document type, which is refused",
             remedy="check that its address is the STS endpoint",
         )
     try:
-        root = ElementTree.fromstring(answer.body)  # noqa: S314  entities refused above
+        root = ElementTree.fromstring(raw)  # noqa: S314  entities refused above
     except (ElementTree.ParseError, ValueError, LookupError):
         raise BadAnswer(
             f"{where} answers with something that is not XML",

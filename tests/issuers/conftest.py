@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import responses
 
 from mlsecrets._live import LiveGrant
 from mlsecrets.access import Access
@@ -17,7 +16,9 @@ from mlsecrets.identities.approle import AppRole
 from mlsecrets.issuer import Identity, Issuer
 from mlsecrets.issuers._bao_client import BaoClient
 from mlsecrets.issuers._bao_login import BaoLogin
+from mlsecrets.issuers._deadline import Deadline
 from mlsecrets.issuers._revoker import Revoker
+from mlsecrets.issuers._transport import Transport
 from mlsecrets.issuers.openbao import OpenBao
 from mlsecrets.issuers.sts import STS
 from mlsecrets.scope import Scope
@@ -65,6 +66,30 @@ class Silent:
         """Nothing."""
 
 
+class Wire:
+    """A connection to nowhere, which answers each request at once.
+
+    Args:
+        answer: gives status and body for a path.
+    """
+
+    def __init__(self, answer: Callable[[str], tuple[int, bytes]]) -> None:
+        self.reusable = False
+        self._answer = answer
+        self._unread = b""
+
+    def send(self, data: memoryview, deadline: Deadline) -> None:
+        _method, path, _version = bytes(data).split(b" ", 2)
+        status, body = self._answer(path.decode())
+        head = f"HTTP/1.1 {status} Said\r\nContent-Length: {len(body)}\r\n\r\n"
+        self._unread = head.encode() + body
+
+    def receive(self, room: memoryview, deadline: Deadline) -> int:
+        now, self._unread = self._unread[: len(room)], self._unread[len(room) :]
+        room[: len(now)] = now
+        return len(now)
+
+
 class World:
     """One of each issuer, and what the servers answer by path.
 
@@ -74,7 +99,7 @@ class World:
         cost: seconds that each call takes.
     """
 
-    def __init__(self, folder: Path, mock: responses.RequestsMock) -> None:
+    def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
         self.answers: dict[str, list[tuple[int, bytes]]] = {}
         self.calls: list[str] = []
@@ -90,9 +115,6 @@ class World:
             },
         )
         self.bao = self.openbao()
-        for method in ("GET", "POST"):
-            for server in (BAO, STORE, REVOKER):
-                mock.add_callback(method, _below(server), self._answer)
 
     def say(self, path: str, body: object, status: int = 200) -> None:
         """Answer a path with this from now on."""
@@ -119,13 +141,17 @@ class World:
     def revoker_client(self) -> Revoker:
         return Revoker("store", self.revoker("store"), STORE, "us-east-1", self.clock)
 
-    def _answer(self, request: Any) -> tuple[int, dict[str, str], bytes]:
-        path = request.url.partition("example")[2]
+    @contextmanager
+    def connection(self, deadline: Deadline) -> Iterator[Wire]:
+        """Stands in for every server's `Transport.connection`."""
+        yield Wire(self._answer)
+
+    def _answer(self, path: str) -> tuple[int, bytes]:
         self.calls.append(path)
         self.clock.advance(self.cost)
         answers = self.answers[path]
         status, body = answers.pop(0) if len(answers) > 1 else answers[0]
-        return status, {}, body
+        return status, body
 
     # -- issuer.Context ----------------------------------------------------------------
 
@@ -143,18 +169,14 @@ class World:
         return LiveGrant(scope, issuer, clock=self.clock, recorder=Silent())
 
 
-def _below(server: str) -> re.Pattern[str]:
-    return re.compile(re.escape(server) + "/.*")
-
-
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """OpenBao lets us log in; the rest is up to the test."""
-    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
-        made = World(tmp_path, mock)
-        made.say("/v1/auth/approle/login", LOGIN)
-        made.say("/v1/queue/creds/worker", DYNAMIC)
-        made.say("/v1/identity/oidc/token/s3", SIGNED)
-        made.say("/v1/sys/leases/renew", RENEWED)
-        made.say("/v1/auth/token/renew-self", LOGIN)
-        yield made
+    made = World(tmp_path)
+    monkeypatch.setattr(Transport, "connection", lambda _, at: made.connection(at))
+    made.say("/v1/auth/approle/login", LOGIN)
+    made.say("/v1/queue/creds/worker", DYNAMIC)
+    made.say("/v1/identity/oidc/token/s3", SIGNED)
+    made.say("/v1/sys/leases/renew", RENEWED)
+    made.say("/v1/auth/token/renew-self", LOGIN)
+    return made

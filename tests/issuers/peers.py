@@ -16,6 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from mlsecrets.issuers._answer import Answer
+from mlsecrets.memory import Sealed, SecretBuffer
+
 #: An answer that is as it should be.
 FINE = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -131,3 +134,14 @@ def certificate(folder: Path, days: int, host: str = "127.0.0.1") -> Path:
         )
     )
     return path
+
+
+def sealed(content: bytes) -> Sealed:
+    """Bytes where an answer's body is."""
+    return Sealed(SecretBuffer.of(content), 0, len(content))
+
+
+def body_of(answer: Answer) -> bytes:
+    """What an answer says."""
+    with answer.body.reading() as view:
+        return bytes(view)

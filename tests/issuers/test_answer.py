@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from mlsecrets.issuers._answer import LONGEST_PAUSE, Answer
 from mlsecrets.issuers._server_clock import ServerClock
 from mlsecrets.testing import FakeClock
+from tests.issuers.peers import sealed
 
 #: The instant of RFC 9110's examples (§5.6.7).
 THEN = datetime(1994, 11, 6, 8, 49, 37, tzinfo=timezone.utc).timestamp()
@@ -20,7 +21,7 @@ THEN = datetime(1994, 11, 6, 8, 49, 37, tzinfo=timezone.utc).timestamp()
 
 def answer(body: bytes = b"", wall: float = THEN, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(503, named, body, 0.0, 0.0, wall)
+    return Answer(503, named, sealed(body), 0.0, 0.0, wall)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +118,7 @@ def test_the_servers_clock_goes_on_without_ours() -> None:
     told = Answer(
         200,
         {"Date": formatdate(THEN, usegmt=True)},
-        b"",
+        sealed(b""),
         clock.monotonic(),
         clock.monotonic(),
         clock.wall(),
@@ -126,5 +127,7 @@ def test_the_servers_clock_goes_on_without_ours() -> None:
     clock.jump(-3600)
     clock.advance(30)
     assert there.now() == THEN + 30
-    there.hear(Answer(200, {}, b"", 0.0, 0.0, 0.0))  # says nothing, changes nothing
+    there.hear(
+        Answer(200, {}, sealed(b""), 0.0, 0.0, 0.0)
+    )  # says nothing, changes nothing
     assert there.now() == THEN + 30

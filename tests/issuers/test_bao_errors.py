@@ -16,6 +16,7 @@ from mlsecrets.issuers._bao_errors import (
     token_error,
     trouble,
 )
+from tests.issuers.peers import sealed
 
 WHERE = "issuer bao"
 #: What OpenBao 2.7.2 says of a policy, and of a token that is dead (measured).
@@ -41,7 +42,7 @@ def answer(status: int, *said: str, **headers: str) -> Answer:
 
 
 def of(status: int, body: bytes, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, headers or {}, body, 0.0, 0.0, 0.0)
+    return Answer(status, headers or {}, sealed(body), 0.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(

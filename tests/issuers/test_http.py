@@ -22,9 +22,10 @@ from mlsecrets.errors import (
     UntrustedIssuer,
 )
 from mlsecrets.issuers._answer import Answer
-from mlsecrets.issuers._http import MAX_ANSWER_BYTES, HTTPClient
+from mlsecrets.issuers._http import HTTPClient
+from mlsecrets.issuers._incoming import MAX_ANSWER_BYTES
 from mlsecrets.testing import FakeClock
-from tests.issuers.peers import Peer, certificate, saying
+from tests.issuers.peers import Peer, body_of, certificate, saying, sealed
 
 SECRET = "s.this-must-never-be-shown"
 
@@ -131,7 +132,7 @@ def test_credentials_of_the_environment_are_not_sent(
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert client.call("GET", "/", timeout=5).body == b"None"
+    assert body_of(client.call("GET", "/", timeout=5)) == b"None"
 
 
 def test_the_servers_clock_is_measured(client: HTTPClient) -> None:
@@ -143,7 +144,7 @@ def test_the_servers_clock_is_measured(client: HTTPClient) -> None:
 
 def test_an_answer_does_not_print_its_body() -> None:
     """It may hold a secret."""
-    assert SECRET not in repr(Answer(200, {}, SECRET.encode(), 0.0, 0.0, 0.0))
+    assert SECRET not in repr(Answer(200, {}, sealed(SECRET.encode()), 0.0, 0.0, 0.0))
 
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -16,6 +16,7 @@ from mlsecrets.issuers._sts_answers import (
     refusal,
     session_credentials,
 )
+from tests.issuers.peers import sealed
 
 WHERE = "issuer store"
 NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
@@ -23,7 +24,7 @@ NAMESPACE = "https://sts.amazonaws.com/doc/2011-06-15/"
 
 def of(status: int, body: bytes, **headers: str) -> Answer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(status, named, body, 0.0, 0.0, 0.0)
+    return Answer(status, named, sealed(body), 0.0, 0.0, 0.0)
 
 
 def error(status: int, code: str, message: str = "", **headers: str) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -134,11 +133,7 @@ def _bao_health(name: str, address: str, took: float, answer: Answer) -> Check:
 
 
 def _object(answer: Answer) -> dict[str, Any]:
-    try:
-        decoded = json.loads(answer.body)
-    except ValueError:
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
+    return answer.json() or {}
 
 
 def _is_openbao(section: Section) -> bool:
