@@ -8,13 +8,14 @@ from weakref import WeakKeyDictionary
 
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
-from botocore.credentials import ReadOnlyCredentials
 
 from ..grant import Grant
 from ..issuer import Source
 from . import _forked  # noqa: F401  what it does, it does at forks
+from ._clients import AsyncLeasedClient, based_on
+from ._refusals import Refusals
 from ._route import Router
-from ._sign import LeaseCredentials, Provider, Refusals, choose
+from ._sign import LeaseCredentials, LockedCredentials, Provider, choose
 
 #: Who is waiting for which lease, on which loop.
 _waiting: WeakKeyDictionary[
@@ -49,7 +50,11 @@ def _forget(
 class AsyncLeaseCredentials(LeaseCredentials, AioCredentials):
     """Read from a lease whenever something is signed, without holding up the loop."""
 
-    async def get_frozen_credentials(self) -> ReadOnlyCredentials:
+    reader = "s3fs"
+
+    async def get_frozen_credentials(  # type: ignore[override]  # its twin awaits
+        self,
+    ) -> LockedCredentials:
         """The values of one whole generation.
 
         Only an expired lease waits, and then on a thread: the event loop goes on.
@@ -88,6 +93,7 @@ def lease_session(router: Router) -> AioSession:
     session = AioSession()
     provider = AsyncProvider(AsyncLeaseCredentials(None))
     session.get_component("credential_provider").insert_before("env", provider)
+    session.register("creating-client-class.s3", based_on(AsyncLeasedClient))
     session.register("before-parameter-build.s3", _no_folders(router))
     session.register("before-parameter-build.s3", choose(router, AsyncLeaseCredentials))
     session.register("needs-retry.s3", retry_refused())

@@ -3,28 +3,73 @@
 Both libraries let an event handler choose the credentials of one request
 (``context["signing"]["request_credentials"]``, botocore/signers.py). So no secret is
 ever stored in a client, and one client serves several leases.
+
+The secret key never becomes a Python string: `_signers` makes the signature with it
+where it lies. The session token does, because it is a header of every request; without
+the key it opens nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar, NoReturn
 
-from botocore.credentials import Credentials, ReadOnlyCredentials
+from botocore.credentials import Credentials
 
 from .._reference import Reference
 from ..errors import NotLeased
+from ..exposure import How
 from ..grant import Grant
 from ..issuer import Source
+from ..memory import Opaque, Sealed
+from . import _flights
 from ._route import Router
 
-#: What stores say of credentials that they no longer accept (S3 API Reference, "Error
-#: responses"); SeaweedFS says InvalidAccessKeyId of an ended session.
-REFUSED = frozenset(
-    {"ExpiredToken", "InvalidToken", "InvalidAccessKeyId", "TokenRefreshRequired"}
-)
-_CONTEXT = "mlsecrets"
-_RETRIED = "mlsecrets-retried"
+#: Where a request's context keeps the credentials that it was signed with.
+CONTEXT = "mlsecrets"
+
+
+class LockedCredentials(Opaque):
+    """One generation's values as botocore wants them for a signature, but for the key.
+
+    Args:
+        grant: not wiped as long as this lives, so that no signature fails midway.
+        token: the session token.
+    """
+
+    WHAT = "a lease's credentials"
+    INSTEAD = "send the lease's reference"
+
+    __slots__ = ("grant", "token")
+
+    account_id = None
+
+    def __init__(self, grant: Grant, token: str) -> None:
+        self.grant = grant
+        self.token = token
+
+    @property
+    def access_key(self) -> str:
+        """The access key id, which is no secret."""
+        return self.grant.credentials.public["access_key_id"]
+
+    @property
+    def sealed_key(self) -> Sealed:
+        """The secret key where it lies."""
+        return self.grant.credentials.sealed("secret_access_key")
+
+    @property
+    def secret_key(self) -> NoReturn:
+        """Not here: whoever asks is not one of our signers."""
+        raise NotLeased(
+            "the secret key of a lease is not given out: our clients sign with it "
+            "where it lies",
+            remedy="use lease.boto3_session() or lease.filesystem(); for a library "
+            "that insists on the key, obstore_provider() or environ()",
+        )
+
+    def __repr__(self) -> str:
+        return f"<LockedCredentials {self.access_key}>"
 
 
 class LeaseCredentials(Credentials):
@@ -35,17 +80,19 @@ class LeaseCredentials(Credentials):
     """
 
     method = "mlsecrets-lease"
+    #: The library that is shown the token, in the lease's exposure.
+    reader: ClassVar[str] = "botocore"
 
     def __init__(self, reference: Reference | None) -> None:
         self.reference = reference
         #: Of the last signature; tells a refusal of these from one of older ones.
         self.generation = 0
 
-    def get_frozen_credentials(self) -> ReadOnlyCredentials:
+    def get_frozen_credentials(self) -> LockedCredentials:
         """The values of one whole generation."""
         return self.read()
 
-    def read(self) -> ReadOnlyCredentials:
+    def read(self) -> LockedCredentials:
         """The same, under a name that aiobotocore's twin does not make a coroutine."""
         return self.freeze(self.source().snapshot())
 
@@ -55,25 +102,26 @@ class LeaseCredentials(Credentials):
         Raises:
             NotLeased: no lease was chosen.
         """
+        return self._leased().source()
+
+    def freeze(self, grant: Grant) -> LockedCredentials:
+        """One generation's values, for one signature."""
+        self.generation = grant.terms.generation
+        credentials = grant.credentials
+        credentials.exposures.note(self.reader, "secret_access_key", How.SIGNED)
+        flight = _flights.current()
+        if flight is not None:
+            flight.carries(self._leased().scope, credentials.exposures)
+        token = credentials.reveal("session_token", self.reader)
+        return LockedCredentials(grant, token)
+
+    def _leased(self) -> Reference:
         if self.reference is None:
             raise NotLeased(
                 "this request names no bucket, so no lease can be chosen for it",
                 remedy="give scope=NAME to sign everything with one lease",
             )
-        return self.reference.source()
-
-    def freeze(self, grant: Grant) -> ReadOnlyCredentials:
-        """One generation's values as botocore wants them, for one signature."""
-        # Whoever holds a snapshot keeps it from being wiped, so this cannot fail
-        # midway.
-        self.generation = grant.terms.generation
-        credentials = grant.credentials
-        return ReadOnlyCredentials(
-            credentials.public["access_key_id"],
-            credentials.reveal("secret_access_key"),
-            credentials.reveal("session_token"),
-            None,
-        )
+        return self.reference
 
     # botocore's own class keeps strings in these; nothing does here.
     access_key = property(lambda self: self.read().access_key)
@@ -107,59 +155,6 @@ def choose(router: Router, kind: type[LeaseCredentials]) -> Any:
     ) -> None:
         credentials = kind(router.pick(model.name, params))
         context.setdefault("signing", {})["request_credentials"] = credentials
-        context[_CONTEXT] = credentials
-
-    return handler
-
-
-class Refusals:
-    """Recognises answers that mean: the store no longer accepts these credentials.
-
-    One for each client, because an answer to HEAD has no body: a 403 of it may be a key
-    that died early, or simply a no. It is taken for the first once for each generation.
-    """
-
-    def __init__(self) -> None:
-        self._suspected: dict[Reference, int] = {}
-
-    def of_ours(
-        self, response: Any, operation: Any, request_dict: Mapping[str, Any]
-    ) -> LeaseCredentials | None:
-        """The refused credentials, if they are a lease's and not retried yet."""
-        context = request_dict.get("context", {})
-        credentials: LeaseCredentials | None = context.get(_CONTEXT)
-        if credentials is None or response is None or context.get(_RETRIED):
-            return None
-        code = response[1].get("Error", {}).get("Code")
-        if code not in REFUSED and not self._suspect(code, operation, credentials):
-            return None
-        context[_RETRIED] = True
-        return credentials
-
-    def _suspect(
-        self, code: str | None, operation: Any, credentials: LeaseCredentials
-    ) -> bool:
-        reference, generation = credentials.reference, credentials.generation
-        if code not in {"400", "403"} or operation.name != "HeadObject":
-            return False
-        if reference is None or self._suspected.get(reference, 0) >= generation:
-            return False
-        # The next generation is above suspicion: if it is refused too, it is a no.
-        self._suspected[reference] = generation + 1
-        return True
-
-
-def retry_refused() -> Any:
-    """A handler of ``needs-retry``: once, with new credentials; seconds to wait."""
-    refusals = Refusals()
-
-    def handler(
-        response: Any, operation: Any, request_dict: Any, **_: Any
-    ) -> float | None:
-        credentials = refusals.of_ours(response, operation, request_dict)
-        if credentials is None:
-            return None
-        credentials.source().invalidate(credentials.generation)
-        return 0.0
+        context[CONTEXT] = credentials
 
     return handler

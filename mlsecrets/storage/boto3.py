@@ -7,8 +7,10 @@ from typing import Any
 import boto3
 import botocore.session
 
+from ._clients import LeasedClient, based_on
+from ._refusals import retry_refused
 from ._route import Router, client_settings
-from ._sign import LeaseCredentials, Provider, choose, retry_refused
+from ._sign import LeaseCredentials, Provider, choose
 
 
 class LeaseBoto3Session(boto3.session.Session):
@@ -24,6 +26,7 @@ class LeaseBoto3Session(boto3.session.Session):
         provider = Provider(LeaseCredentials(None))
         core.get_component("credential_provider").insert_before("env", provider)
         router = Router(scope)
+        core.register("creating-client-class.s3", based_on(LeasedClient))
         core.register("before-parameter-build.s3", choose(router, LeaseCredentials))
         core.register("needs-retry.s3", retry_refused())
         self._connection = client_settings(router.connection())
