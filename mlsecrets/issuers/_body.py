@@ -11,7 +11,7 @@ import re
 from ..memory import Sealed
 from ._broken import Malformed, TooLarge
 from ._head import Head
-from ._incoming import MAX_ANSWER_BYTES, Incoming
+from ._incoming import MAX_ANSWER_BYTES, MAX_HEAD_BYTES, Incoming
 
 #: A chunk's length and extensions (RFC 9112 §7.1).
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r?\n")
@@ -57,6 +57,8 @@ def _chunks(incoming: Incoming, start: int) -> tuple[int, int]:
         if size == 0:
             break
         _check(end - start + size)
+        if at - end > MAX_HEAD_BYTES:
+            raise Malformed("chunks of next to nothing")
         incoming.wait_for(at + size)
         incoming.move(at, at + size, end)
         end, at = end + size, at + size

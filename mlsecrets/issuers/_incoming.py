@@ -11,7 +11,7 @@ from ._broken import Malformed, TooLarge
 
 #: An issuer's answer is a few KiB; OpenBao's own request limit is 32 MiB.
 MAX_ANSWER_BYTES = 1 << 20
-#: Bytes of a head, and of what stands between chunks (a line of `http.client`'s).
+#: Bytes of a head, and of all that stands between chunks (a line of `http.client`'s).
 MAX_HEAD_BYTES = 1 << 16
 #: Bytes at first, one page: most answers are shorter, and an unprivileged process may
 #: lock 64 KiB.
