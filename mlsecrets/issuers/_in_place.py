@@ -13,12 +13,21 @@ _UTF8 = re.compile(
     rb"|[\xf1-\xf3][\x80-\xbf]{3}|\xf4[\x80-\x8f][\x80-\xbf]{2}){1,1000}"
 )
 
+#: What each hexadecimal digit is worth, by its byte.
+DIGITS = {ord(digit): int(digit, 16) for digit in "0123456789abcdefABCDEF"}
+
 
 def end_of(pattern: re.Pattern[bytes], view: memoryview, at: int) -> int:
     """Where a match that begins at `at` ends; `at` itself if there is none."""
     # A match object holds on to the view, so it must not outlive this function.
     match = pattern.match(view, at)
     return at if match is None else match.end()
+
+
+def next_end(pattern: re.Pattern[bytes], view: memoryview, at: int) -> int | None:
+    """Where the first match from `at` on ends; None if there is none."""
+    match = pattern.search(view, at)
+    return None if match is None else match.end()
 
 
 def is_utf8(view: memoryview) -> bool:

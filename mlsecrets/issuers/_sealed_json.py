@@ -13,7 +13,7 @@ import re
 from typing import TypeAlias, Union
 
 from ..memory import Sealed, scrub
-from ._in_place import Rewrite, end_of, is_utf8
+from ._in_place import DIGITS, Rewrite, end_of, is_utf8
 
 Value: TypeAlias = Union[Sealed, "Object", list["Value"], int, float, bool, None]
 Object: TypeAlias = dict[str, Value]
@@ -32,7 +32,6 @@ _AGAIN = re.compile(rb"\\u")
 _LITERALS = {b"true": True, b"false": False, b"null": None}
 #: What follows a backslash, and what it stands for.
 _ESCAPES = dict(zip(b'"\\/bfnrt', b'"\\/\b\f\n\r\t', strict=True))
-_HEX = {ord(digit): int(digit, 16) for digit in "0123456789abcdefABCDEF"}
 _QUOTE, _BACKSLASH, _COMMA, _COLON, _U = b'"\\,:u'
 _HIGH, _LOW = range(0xD800, 0xDC00), range(0xDC00, 0xE000)
 _END = -1  # no byte
@@ -209,7 +208,7 @@ class _Reader:
     def _hex4(self) -> int:
         unit = 0
         for _ in range(4):
-            digit = _HEX.get(self._byte())
+            digit = DIGITS.get(self._byte())
             if digit is None:
                 raise NotJSON
             unit = unit << 4 | digit
