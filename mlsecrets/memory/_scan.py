@@ -20,6 +20,7 @@ from ._buffer import SecretBuffer
 from ._maps import PagesInUse, Regions
 from ._needles import Needle, needles_of
 from ._pages import live_mappings
+from ._sealed import Sealed
 
 STEP = 1 << 20  # bytes per read; more was not faster
 
@@ -49,9 +50,11 @@ class CopyReport:
 
 
 def count_copies(
-    buffers: Sequence[SecretBuffer], *, clock: Clock = SYSTEM_CLOCK
+    values: Sequence[SecretBuffer | Sealed], *, clock: Clock = SYSTEM_CLOCK
 ) -> CopyReport:
-    """Count full copies of every slot in this process's private writable memory.
+    """Count full copies of every value in this process's private writable memory.
+
+    Of a buffer, every slot is a value.
 
     Memory of secret buffers, these or others, is left out. Copies that appear or
     vanish while it runs may be missed.
@@ -61,7 +64,7 @@ def count_copies(
     """
     began = clock.monotonic()
     with ExitStack() as stack:
-        needles, unsearched = needles_of(buffers, stack)
+        needles, unsearched = needles_of(values, stack)
         if not needles:
             return CopyReport(
                 skipped="no slot is long and varied enough to look for",
@@ -100,7 +103,7 @@ class Scan:
         self._overlap = max(needle.length for needle in needles) - 1
         self._scratch = SecretBuffer(STEP + self._overlap)
         self._in_use = PagesInUse()
-        self._memmem = _memmem()
+        self._memmem = memmem_function()
         self.scanned_bytes = 0
         self.unreadable_bytes = 0
 
@@ -143,7 +146,7 @@ class Scan:
             at = hit + needle.length
 
 
-def _memmem() -> Any:  # a ctypes function: (address, length) twice
+def memmem_function() -> Any:  # a ctypes function: (address, length) twice
     """memmem(3), which searches by address: no copy of the needle is made."""
     import ctypes
 

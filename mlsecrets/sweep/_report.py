@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -25,7 +25,8 @@ class SweepReport:
         regions: where it was found: heap, stack, anon, file -> how many.
         unsearched: values not looked for: too short, or too uniform.
         refused: why nothing was swept, in words; None if it was. ``copies`` is then
-            what this process found by itself.
+            what could be counted nonetheless.
+        notes: what was not looked for, a sentence each.
     """
 
     copies: int = 0
@@ -42,6 +43,7 @@ class SweepReport:
     regions: Mapping[str, int] = field(default_factory=dict)
     unsearched: int = 0
     refused: str | None = None
+    notes: Sequence[str] = ()
 
     def __str__(self) -> str:
         where = ", ".join(f"{count} in {name}" for name, count in self.regions.items())

@@ -1,0 +1,130 @@
+"""Eight-byte words of the forms, and finding them among very many others.
+
+A table of a million booleans, indexed by a hash, says of nearly every word of memory
+that it is none of ours (multiplicative hashing, Knuth, TAOCP vol. 3 §6.4). A second one
+and a sorted list make sure of the rest.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..memory import SecretBuffer
+from ..memory._needles import FEWEST_DISTINCT
+from ._forms import Form, Layout
+
+WORD = 8  # bytes
+BLOCK = 32768  # words at a time: their arrays stay in the processor's cache
+_BITS = 20  # 2^16 entries were five times slower, full of false hits
+_SHIFT = np.uint64(64 - _BITS)
+_FIRST = np.uint64(0x9E3779B97F4A7C15)
+_SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
+#: Two characters of four bytes are in many an array of numbers: a word that is one
+#: counts only with its neighbours.
+_WIDE, _TOGETHER = 4, 3
+
+Words = npt.NDArray[np.uint64]
+Places = npt.NDArray[np.int64]
+
+
+class Hits(NamedTuple):
+    """Words of memory that are words of forms.
+
+    Attributes:
+        at: their indices.
+        first, last: each one's range in `FormWords.form` and `offset`.
+    """
+
+    at: Places
+    first: Places
+    last: Places
+
+
+class FormWords:
+    """Every word of every form, at every byte.
+
+    Attributes:
+        form, offset: of which form each is, and where in it; sorted by word.
+    """
+
+    def __init__(self, layout: Layout, stack: ExitStack) -> None:
+        places = [
+            (index, offset)
+            for index, form in enumerate(layout.forms)
+            for offset in range(form.length - WORD + 1)
+            if _is_telling(layout.view, form, offset)
+        ]
+        count = len(places)
+        self.form, self.offset = np.array(places, dtype=np.int64).reshape(-1, 2).T
+        self._stack = stack
+        self._sorted = self._locked(count)
+        for i, (index, offset) in enumerate(places):
+            start = layout.forms[index].start + offset
+            # numpy copies eight bytes; no integer of them is made.
+            self._sorted[i : i + 1] = np.frombuffer(
+                layout.view[start : start + WORD], np.uint64
+            )
+        order = self._sorted.argsort(kind="stable")
+        self._sorted[:] = self._sorted[order]
+        self.form, self.offset = self.form[order], self.offset[order]
+        self._wide = np.array([form.unit == _WIDE for form in layout.forms])
+        self._tables = [np.zeros(1 << _BITS, np.bool_) for _ in range(2)]
+        for table, factor in zip(self._tables, (_FIRST, _SECOND), strict=True):
+            table[((self._sorted * factor) >> _SHIFT).view(np.int64)] = True
+        self._tables[0][0] = False  # nought hashes to nought, and is everywhere
+        self._hashes = self._locked(BLOCK)
+        self._mine = self._locked(BLOCK)
+        self._maybe = np.zeros(BLOCK, np.bool_)
+
+    def find(self, words: Words) -> Hits | None:
+        """Which of at most `BLOCK` words are ours; None if, as nearly always, none."""
+        count = len(words)
+        hashes, maybe = self._hashes[:count], self._maybe[:count]
+        np.multiply(words, _FIRST, out=hashes)
+        np.right_shift(hashes, _SHIFT, out=hashes)
+        self._tables[0].take(hashes.view(np.int64), out=maybe, mode="clip")
+        if not maybe.any():
+            return None
+        at = np.flatnonzero(maybe)
+        at = self._second(words, at)
+        mine = words.take(at, out=self._mine[: len(at)], mode="clip")
+        first = self._sorted.searchsorted(mine, "left")
+        last = self._sorted.searchsorted(mine, "right")
+        exact = last > first
+        at, first, last = at[exact], first[exact], last[exact]
+        lone = self._wide[self.form[last - 1]] & self._wide[self.form[first]]
+        kept = ~lone | (_company(at) >= _TOGETHER)
+        return Hits(at[kept], first[kept], last[kept])
+
+    def _second(self, words: Words, at: Places) -> Places:
+        hashes = words.take(at, out=self._hashes[: len(at)], mode="clip")
+        np.multiply(hashes, _SECOND, out=hashes)
+        np.right_shift(hashes, _SHIFT, out=hashes)
+        found: Places = at[self._tables[1][hashes.view(np.int64)]]
+        return found
+
+    def _locked(self, count: int) -> Words:
+        buffer = self._stack.enter_context(SecretBuffer(max(count, 1) * WORD))
+        view = self._stack.enter_context(buffer.writable())
+        return np.frombuffer(view, np.uint64)[:count]
+
+
+def _is_telling(view: memoryview, form: Form, offset: int) -> bool:
+    """Whether a word is not one that turns up by chance: padding, a few letters."""
+    with view[form.start + offset : form.start + offset + WORD] as word:
+        characters = set(word)
+        if form.unit == 1:
+            return len(characters) >= FEWEST_DISTINCT
+        # Half of its bytes are zero, or three quarters.
+        return len(characters) >= min(FEWEST_DISTINCT, 1 + WORD // form.unit)
+
+
+def _company(at: Places) -> Places:
+    """Of each index, how many stand in a row with it."""
+    breaks = np.flatnonzero(np.diff(at) != 1) + 1
+    lengths = np.diff(np.concatenate(([0], breaks, [len(at)])))
+    return np.repeat(lengths, lengths)
