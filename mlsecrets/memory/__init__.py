@@ -15,7 +15,8 @@ made by `SecretBuffer.text` is an ordinary object that nobody can wipe.
 from ._buffer import SecretBuffer, Slot
 from ._draft import Draft
 from ._opaque import Opaque
-from ._pages import Protection, live_mappings
+from ._pages import live_mappings
+from ._protection import Protection
 from ._scan import CopyReport, count_copies
 from ._scrub import copy, scrub
 from ._sealed import Sealed

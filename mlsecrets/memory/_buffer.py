@@ -18,7 +18,8 @@ from typing import NamedTuple, TypeAlias
 
 from ._content import Content, View
 from ._opaque import Opaque
-from ._pages import Protection
+from ._protection import Protection
+from ._scrub import copy, scrub
 from ._utf8 import encode_into, encoded_length
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -70,6 +71,7 @@ class SecretBuffer(Opaque):
                     encode_into(value, view[offset : offset + length])
                 else:
                     view[offset : offset + length] = value
+        scrub()
         return buffer
 
     @property
@@ -102,7 +104,7 @@ class SecretBuffer(Opaque):
         source = memoryview(data).cast("B")
         self._check(offset, len(source))
         with self.writable() as view:
-            view[offset : offset + len(source)] = source
+            copy(view[offset : offset + len(source)], source)
 
     def writable(self) -> View:
         """A writable view of all bytes for a `with` block, for ``recv_into``."""
@@ -133,6 +135,7 @@ class SecretBuffer(Opaque):
             pass  # its traceback carries the bytes: leave it behind
         finally:
             self._content.leave()
+            scrub()
         raise ValueError("secret is not UTF-8 text")
 
     def equals(self, other: SecretBuffer) -> bool:

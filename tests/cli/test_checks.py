@@ -123,7 +123,7 @@ def test_memory_is_told_as_this_machine_grants_it() -> None:
     """The same protections that a lease's memory gets."""
     check = memory()
     with SecretBuffer(1) as buffer:
-        locked = buffer.protection.kind == "mlocked"
+        locked = buffer.protection.kind != "plain"
     assert check.ok
     assert ("never swapped" in check.found) == locked
 
@@ -133,7 +133,7 @@ def test_memory_that_cannot_be_locked_is_advice(
 ) -> None:
     """A job gets its leases all the same."""
     reason = "may go to swap: mlock: cannot allocate memory"
-    refused = Protection("plain", True, True, (reason,))
+    refused = Protection("plain", reasons=(reason,))
     monkeypatch.setattr(SecretBuffer, "protection", refused)
     check = memory()
     assert check.ok

@@ -21,7 +21,8 @@ def memory() -> Check:
     got = [
         text
         for text, granted in (
-            ("never swapped", protection.kind == "mlocked"),
+            ("hidden from debuggers", protection.kind == "secretmem"),
+            ("never swapped", protection.kind != "plain"),
             ("left out of core dumps", protection.undumpable),
             ("zeros in forked children", protection.wiped_on_fork),
         )
@@ -31,7 +32,7 @@ def memory() -> Check:
     if not protection.reasons:
         return Check("memory", ok=True, found=found)
     remedy = None
-    if protection.kind != "mlocked":
+    if protection.kind == "plain":
         remedy = "raise the limit of locked memory: ulimit -l, or LimitMEMLOCK="
     reasons = "; ".join(protection.reasons)
     return Check("memory", ok=True, found=f"{found}; but {reasons}", remedy=remedy)
