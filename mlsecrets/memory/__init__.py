@@ -18,7 +18,7 @@ from ._opaque import Opaque
 from ._pages import live_mappings
 from ._protection import Protection
 from ._scan import CopyReport, count_copies
-from ._scrub import copy, scrub
+from ._scrub import copy, scrub, why_not_scrubbed
 from ._sealed import Sealed
 from ._wipe import wipe_own_bytes
 
@@ -34,5 +34,6 @@ __all__ = [
     "count_copies",
     "live_mappings",
     "scrub",
+    "why_not_scrubbed",
     "wipe_own_bytes",
 ]
