@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _current
 from ._listeners import Callback, Listener
+from ._placeholder import Placeholder
 from ._reference import Reference, owner, owner_socket
 from ._reservation import Reservation, checked
 from .errors import LeaseClosed, NotLeased
@@ -19,6 +20,7 @@ from .view import ScopeView
 
 if TYPE_CHECKING:
     import boto3.session
+    import requests
     from requests.auth import AuthBase
 
     from ._live import LiveGrant
@@ -182,10 +184,43 @@ class Lease:
         return LeaseBoto3Session(self.scope)
 
     def auth(self) -> AuthBase:
-        """For ``requests.get(url, auth=...)``: a bearer token or a password."""
+        """For ``requests.get(url, auth=...)``: a bearer token or a password.
+
+        On a session that is not one of `http_session` it is revealed to `requests`, as
+        a Python string of which copies stay behind.
+        """
         from .http import LeaseAuth
 
         return LeaseAuth(self.reference)
+
+    def http_session(self) -> requests.Session:
+        """A session of `requests` that signs with this lease and never holds a secret.
+
+        Each request without a `placeholder` in its headers is signed as the kind of
+        credential says (bearer, basic). The value goes only where the scope's access
+        says ``use``, also after a redirect.
+        """
+        from .http import LateSession
+
+        return LateSession(self.reference)
+
+    def placeholder(self, field: str | None = None) -> str:
+        """A text that stands for a secret in the headers of an `http_session`.
+
+        It is harmless: it names the scope and the field, and is the same for all
+        generations. The true value takes its place in each request as that is sent.
+        ::
+
+            hvac.Client(url, token=creds.placeholder(), session=creds.http_session())
+
+        Args:
+            field: which secret; the only one, if absent.
+
+        Raises:
+            ValueError: there is no such field, or the kind has several.
+            LeaseClosed, LeaseExpired: as for `snapshot`.
+        """
+        return str(Placeholder(self.scope, self._field(field)))
 
     @property
     def exposure(self) -> tuple[Exposure, ...]:
@@ -234,6 +269,18 @@ class Lease:
         # A closure that captured a lease travels as its reference: the worker reads the
         # owner's socket.
         return (_attached, (self.reference,))
+
+    def _field(self, field: str | None) -> str:
+        credentials = self.snapshot().credentials
+        known = credentials.FIELDS
+        if field is None and len(known) == 1:
+            return known[0]
+        if field not in known:
+            raise ValueError(
+                f"expected a field of {credentials.KIND} credentials "
+                f"({', '.join(known)}), got {field!r}"
+            )
+        return field
 
     def _source(self) -> Source:
         live = self._live
@@ -313,10 +360,10 @@ def close_leases(*leases: Lease) -> None:
     reports = session.release(*(held.scope for held in ours))
     for held in ours:
         held._report = reports.get(held.scope)
-    if routed:
+    if stored:
         from .storage import plain_s3
 
-        plain_s3.leave(routed)
+        plain_s3.leave(len(stored))
 
 
 def _own_reference(scope: str) -> Reference:

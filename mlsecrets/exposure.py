@@ -64,7 +64,7 @@ class Exposures:
         #: Revealed values that are too many to be looked for.
         self.forgotten = 0
         self._holders: list[tuple[str, weakref.ref[object]]] = []
-        self._in_flight = 0
+        self._under_way: weakref.WeakSet[object] = weakref.WeakSet()
 
     def note(self, reader: str, field: str, how: How) -> None:
         """Remember that a reader used a field."""
@@ -89,15 +89,20 @@ class Exposures:
         with self._lock:
             self._holders.append((reader, weakref.ref(holder)))
 
-    def sent(self) -> None:
-        """A request that carries a revealed value is about to be sent."""
-        with self._lock:
-            self._in_flight += 1
+    def sent(self, message: object) -> None:
+        """A message that carries a revealed value is about to be sent.
 
-    def answered(self) -> None:
-        """It has been answered, or has failed."""
+        Args:
+            message: under way until it is `answered`, or dropped: nobody tells us of
+                one that fails.
+        """
         with self._lock:
-            self._in_flight -= 1
+            self._under_way.add(message)
+
+    def answered(self, message: object) -> None:
+        """It has been answered."""
+        with self._lock:
+            self._under_way.discard(message)
 
     def seen(self) -> tuple[Exposure, ...]:
         """Who used what, sorted."""
@@ -115,8 +120,8 @@ class Exposures:
             alive = sorted({name for name, ref in self._holders if ref() is not None})
             if alive:
                 return f"{', '.join(alive)} not closed"
-            if self._in_flight > 0:
-                return f"{self._in_flight} request(s) under way"
+            if self._under_way:
+                return f"{len(self._under_way)} request(s) under way"
         return None
 
     def close(self) -> None:
