@@ -23,6 +23,9 @@ class Channel:
 
     Args:
         reads, writes: file descriptors.
+        deadline: see below.
+
+    Attributes:
         deadline: instant on the clock after which nothing is waited for; None to wait
             for as long as the other side lives.
     """
@@ -33,7 +36,7 @@ class Channel:
         self._reads = reads
         self._writes = writes
         self._clock = clock
-        self._deadline = deadline
+        self.deadline = deadline
         os.set_blocking(writes, False)
 
     def send(self, message: dict[str, Any]) -> None:
@@ -71,7 +74,10 @@ class Channel:
         length = int.from_bytes(self._exactly(_LENGTH), "big")
         if length > _LONGEST:
             raise EOFError(f"expected a message, got one of {length} bytes")
-        message: dict[str, Any] = json.loads(self._exactly(length))
+        try:
+            message: dict[str, Any] = json.loads(self._exactly(length))
+        except ValueError:
+            raise EOFError("expected a message, got no JSON") from None
         return message
 
     def receive_into(self, view: memoryview) -> None:
@@ -96,8 +102,8 @@ class Channel:
 
     def _wait(self, fd: int, event: int) -> None:
         left = None
-        if self._deadline is not None:
-            left = max(0.0, self._deadline - self._clock.monotonic()) * 1000
+        if self.deadline is not None:
+            left = max(0.0, self.deadline - self._clock.monotonic()) * 1000
         poll = select.poll()
         poll.register(fd, event)
         if not poll.poll(left):

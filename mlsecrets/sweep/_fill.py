@@ -24,7 +24,7 @@ class Filler:
         layout: the forms that runs are parts of.
     """
 
-    ROOM = 1 << 20  # bytes that are verified and written at a time
+    ROOM = 1 << 18  # bytes that are verified and written at a time
 
     def __init__(self, layout: Layout, target: Target, stack: ExitStack) -> None:
         self._layout = layout

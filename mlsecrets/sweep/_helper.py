@@ -11,6 +11,7 @@ import gc
 import os
 import resource
 import signal
+import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -20,7 +21,7 @@ from ..memory import SecretBuffer
 from ._channel import Channel
 from ._forms import Layout
 from ._freeze import prepare
-from ._passes import Passes
+from ._passes import Figures, Passes
 
 # Numbers of prctl(2).
 _PARENT_DEATH_SIGNAL, _SET_DUMPABLE = 1, 4
@@ -30,16 +31,15 @@ def main() -> None:
     """Do one sweep, as the parent asks for over standard input and output."""
     retire()
     channel = Channel(0, 1, SYSTEM_CLOCK, deadline=None)
-    channel.send({"want": "task"})
+    channel.send({"ready": True})
     task = channel.receive()
     if os.getppid() != task["pid"]:
-        channel.send({"report": {"refused": "its helper has another parent"}})
-        return
+        sys.exit("the parent that asked is gone")
     with ExitStack() as stack:
         values = receive_values(task["lengths"], channel, stack)
         layout = Layout(values, stack)
         passes = Passes(layout, task["pid"], partial(ask_excluded, channel), stack)
-        channel.send({"report": passes.run()})
+        channel.send({"done": True, "figures": passes.run()})
 
 
 def retire() -> None:
@@ -68,7 +68,7 @@ def receive_values(
     return values
 
 
-def ask_excluded(channel: Channel) -> Iterable[tuple[int, int]]:
+def ask_excluded(channel: Channel, figures: Figures) -> Iterable[tuple[int, int]]:
     """Where the parent's own locked memory lies, as of now."""
-    channel.send({"want": "excluded"})
+    channel.send({"done": False, "figures": figures})
     return [(start, end) for start, end in channel.receive()["excluded"]]

@@ -21,8 +21,11 @@ _LAST_WAIT = 5.0
 
 
 @contextmanager
-def helper_process() -> Iterator[subprocess.Popen[bytes]]:
+def helper_process() -> Iterator[tuple[int, int, int]]:
     """A fresh interpreter that runs `_helper.main`; killed, if it still runs, after.
+
+    Yields:
+        its pid, and file descriptors to read from it and to write to it.
 
     Raises:
         OSError: it cannot be started.
@@ -41,15 +44,14 @@ def helper_process() -> Iterator[subprocess.Popen[bytes]]:
         start_new_session=True,  # Ctrl-C is for us, not for a sweep half done
     )
     try:
-        yield process
+        if (
+            process.stdin is None or process.stdout is None
+        ):  # never: both were asked for
+            raise OSError(0, "it has no pipes")
+        with process.stdin as stdin, process.stdout as stdout:
+            yield process.pid, stdout.fileno(), stdin.fileno()
     finally:
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
-        # One that is done needs a moment to leave.
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(0.0)
-        process.kill()
+        process.kill()  # also one that is done: it has nothing left to do
         with suppress(subprocess.TimeoutExpired):
             process.wait(_LAST_WAIT)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias
 
 from ..clock import SYSTEM_CLOCK, Clock
 from ..memory._maps import Regions
@@ -17,6 +18,8 @@ from ._runs import Run, Search
 from ._target import Target
 from ._wholes import WholeSearch
 
+#: Of a `SweepReport`, by the names of its fields.
+Figures: TypeAlias = dict[str, Any]
 #: Looks; the last one only counts.
 MOST_PASSES = 6
 
@@ -27,7 +30,8 @@ class Passes:
     Args:
         layout: what to look for.
         pid: of the process.
-        excluded: asks where its own locked memory lies, which is left alone.
+        excluded: told the figures so far, gives where the process's own locked memory
+            lies, which is left alone.
         stack: what is held until the sweep is over.
     """
 
@@ -35,7 +39,7 @@ class Passes:
         self,
         layout: Layout,
         pid: int,
-        excluded: Callable[[], Iterable[tuple[int, int]]],
+        excluded: Callable[[Figures], Iterable[tuple[int, int]]],
         stack: ExitStack,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
@@ -45,7 +49,7 @@ class Passes:
         self._stack = stack
         self._clock = clock
         self._notes: list[str] = []
-        self._figures: dict[str, Any] = {
+        self._figures: Figures = {
             "unsearched": layout.unsearched,
             "notes": self._notes,
             "wiped": 0,
@@ -53,17 +57,22 @@ class Passes:
             "longest_freeze": 0.0,
         }
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Figures:
         """Sweep; the fields of a `SweepReport`."""
         if not self._layout.forms:
             refused = "no value is long and varied enough to look for"
             return {**self._figures, "refused": refused}
+        if not can_be_read():
+            self._notes.append("registers were not looked at")
         if self._layout.whole:
             self._notes.append("values with spaces were looked for as a whole only")
         try:
             self._sweep()
-        except (PermissionError, NotFrozen) as error:
-            self._figures["refused"] = str(error.args[-1])
+        except NotFrozen as error:
+            self._figures["refused"] = f"this process cannot be stopped: {error}"
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            self._figures["refused"] = f"this process cannot be read: {reason}"
         return self._figures
 
     def _sweep(self) -> None:
@@ -72,7 +81,7 @@ class Passes:
         filler = Filler(self._layout, target, self._stack)
         for number in range(1, MOST_PASSES + 1):
             before = search.scanned_bytes
-            regions = Regions(self._excluded, self._pid)
+            regions = Regions(partial(self._excluded, self._figures), self._pid)
             runs = [run for part in regions.runs() for run in search.runs(*part)]
             if number == 1:
                 self._tell_found(runs, regions)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 from ..clock import SYSTEM_CLOCK, Clock
-from ..memory import Sealed, count_copies, live_mappings
+from ..memory import Sealed, count_copies
 from ._report import SweepReport
 
 #: Seconds for the whole; a process of 4 GB takes a tenth of it.
@@ -37,52 +35,28 @@ def sweep(
     begun = clock.monotonic()
     with ExitStack() as stack:
         values = [stack.enter_context(needle.reading()) for needle in needles]
-        report = _swept(values, clock, begun + timeout)
-    if report.refused is not None and not report.scanned_bytes:
+        report = _ask(values, clock, begun + timeout)
+    if report.refused is not None and not report.passes:
         report = _from_inside(needles, report)
     return replace(report, seconds=clock.monotonic() - begun)
 
 
-def _swept(values: Sequence[memoryview], clock: Clock, deadline: float) -> SweepReport:
+def _ask(values: Sequence[memoryview], clock: Clock, deadline: float) -> SweepReport:
     if sys.platform != "linux":
         return SweepReport(refused=f"sweeping works on Linux only, not {sys.platform}")
+    from ._conversation import Conversation
+
+    talk = Conversation(values, clock, deadline)
     try:
-        return SweepReport(**_ask_helper(values, clock, deadline))
+        talk.hold()
     except TimeoutError:
-        return SweepReport(refused="it took too long, and was ended")
+        talk.refused = "it took too long, and was ended"
     except (EOFError, BrokenPipeError):
-        return SweepReport(refused="the helper process died")
+        talk.refused = "its helper process died"
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
-        return SweepReport(refused=f"no helper process: {reason}")
-
-
-def _ask_helper(
-    values: Sequence[memoryview], clock: Clock, deadline: float
-) -> dict[str, Any]:
-    from ._channel import Channel
-    from ._helper_process import helper_process
-    from ._permission import traceable_by
-
-    with helper_process() as process:
-        if process.stdin is None or process.stdout is None:
-            raise EOFError("the helper has no pipes")
-        channel = Channel(
-            process.stdout.fileno(), process.stdin.fileno(), clock, deadline
-        )
-        with traceable_by(process.pid):
-            while True:
-                message = channel.receive()
-                if "report" in message:
-                    report: dict[str, Any] = message["report"]
-                    return report
-                if message["want"] == "task":
-                    lengths = [len(value) for value in values]
-                    channel.send({"pid": os.getpid(), "lengths": lengths})
-                    for value in values:
-                        channel.send_bytes(value)
-                else:
-                    channel.send({"excluded": list(live_mappings())})
+        talk.refused = f"no helper process: {reason}"
+    return SweepReport(**{"refused": talk.refused, **talk.figures})
 
 
 def _from_inside(needles: Sequence[Sealed], report: SweepReport) -> SweepReport:

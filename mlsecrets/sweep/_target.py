@@ -49,7 +49,7 @@ class Target:
         """Read up to the first page that cannot be; how many bytes that was.
 
         Raises:
-            PermissionError: this process may not, or its kernel does not do it.
+            OSError: this process may not, or its kernel does not do it.
         """
         return max(0, self._move(self._readv, [Piece(here, there, length)]))
 
@@ -91,7 +91,7 @@ class Target:
         code = ctypes.get_errno()
         if code == errno.EFAULT:  # not even the first byte
             return 0
-        raise PermissionError(code, os.strerror(code).lower())
+        raise OSError(code, os.strerror(code))
 
 
 def next_page(address: int) -> int:

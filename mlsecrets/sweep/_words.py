@@ -15,12 +15,12 @@ import numpy.typing as npt
 
 from ..memory import SecretBuffer
 from ..memory._needles import FEWEST_DISTINCT
-from ._forms import Form, Layout
+from ._forms import Layout
 
 WORD = 8  # bytes
 BLOCK = 32768  # words at a time: their arrays stay in the processor's cache
-_BITS = 20  # 2^16 entries were five times slower, full of false hits
-_SHIFT = np.uint64(64 - _BITS)
+_BITS = 20  # at least; 2^16 entries were five times slower, full of false hits
+_SPARSE = 16  # entries for each word of ours, at least
 _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
 #: Two characters of four bytes are in many an array of numbers: a word that is one
@@ -52,29 +52,24 @@ class FormWords:
     """
 
     def __init__(self, layout: Layout, stack: ExitStack) -> None:
-        places = [
-            (index, offset)
-            for index, form in enumerate(layout.forms)
-            for offset in range(form.length - WORD + 1)
-            if _is_telling(layout.view, form, offset)
-        ]
-        count = len(places)
-        self.form, self.offset = np.array(places, dtype=np.int64).reshape(-1, 2).T
         self._stack = stack
-        self._sorted = self._locked(count)
-        for i, (index, offset) in enumerate(places):
-            start = layout.forms[index].start + offset
-            # numpy copies eight bytes; no integer of them is made.
-            self._sorted[i : i + 1] = np.frombuffer(
-                layout.view[start : start + WORD], np.uint64
-            )
+        self.form, self.offset = _telling(layout)
+        starts = np.array([form.start for form in layout.forms])
+        # Every eight bytes of the layout, at every byte.
+        words: Words = np.ndarray(
+            (len(layout.view) - WORD + 1,), np.uint64, layout.view, strides=(1,)
+        )
+        self._sorted = self._locked(len(self.form))
+        words.take(starts[self.form] + self.offset, out=self._sorted, mode="clip")
         order = self._sorted.argsort(kind="stable")
-        self._sorted[:] = self._sorted[order]
+        self._sorted.sort(kind="stable")
         self.form, self.offset = self.form[order], self.offset[order]
         self._wide = np.array([form.unit == _WIDE for form in layout.forms])
-        self._tables = [np.zeros(1 << _BITS, np.bool_) for _ in range(2)]
+        bits = max(_BITS, (_SPARSE * len(order)).bit_length())
+        self._shift = np.uint64(64 - bits)
+        self._tables = [np.zeros(1 << bits, np.bool_) for _ in range(2)]
         for table, factor in zip(self._tables, (_FIRST, _SECOND), strict=True):
-            table[((self._sorted * factor) >> _SHIFT).view(np.int64)] = True
+            table[((self._sorted * factor) >> self._shift).view(np.int64)] = True
         self._tables[0][0] = False  # nought hashes to nought, and is everywhere
         self._hashes = self._locked(BLOCK)
         self._mine = self._locked(BLOCK)
@@ -85,7 +80,7 @@ class FormWords:
         count = len(words)
         hashes, maybe = self._hashes[:count], self._maybe[:count]
         np.multiply(words, _FIRST, out=hashes)
-        np.right_shift(hashes, _SHIFT, out=hashes)
+        np.right_shift(hashes, self._shift, out=hashes)
         self._tables[0].take(hashes.view(np.int64), out=maybe, mode="clip")
         if not maybe.any():
             return None
@@ -103,7 +98,7 @@ class FormWords:
     def _second(self, words: Words, at: Places) -> Places:
         hashes = words.take(at, out=self._hashes[: len(at)], mode="clip")
         np.multiply(hashes, _SECOND, out=hashes)
-        np.right_shift(hashes, _SHIFT, out=hashes)
+        np.right_shift(hashes, self._shift, out=hashes)
         found: Places = at[self._tables[1][hashes.view(np.int64)]]
         return found
 
@@ -113,14 +108,35 @@ class FormWords:
         return np.frombuffer(view, np.uint64)[:count]
 
 
-def _is_telling(view: memoryview, form: Form, offset: int) -> bool:
-    """Whether a word is not one that turns up by chance: padding, a few letters."""
-    with view[form.start + offset : form.start + offset + WORD] as word:
-        characters = set(word)
-        if form.unit == 1:
-            return len(characters) >= FEWEST_DISTINCT
-        # Half of its bytes are zero, or three quarters.
-        return len(characters) >= min(FEWEST_DISTINCT, 1 + WORD // form.unit)
+def _telling(layout: Layout) -> tuple[Places, Places]:
+    """Form and offset of every word that does not turn up by chance.
+
+    What does is padding, or a few letters; beside characters, wide forms hold zeros.
+    """
+    distinct = _distinct(np.frombuffer(layout.view, np.uint8))
+    form: list[Places] = []
+    offset: list[Places] = []
+    for index, (start, length, unit, *_) in enumerate(layout.forms):
+        enough = FEWEST_DISTINCT if unit == 1 else min(4, 1 + WORD // unit)
+        offset.append(
+            np.flatnonzero(distinct[start : start + length - WORD + 1] >= enough)
+        )
+        form.append(np.full(len(offset[-1]), index))
+    return np.concatenate(form), np.concatenate(offset)
+
+
+def _distinct(content: npt.NDArray[np.uint8]) -> Places:
+    """Of every eight bytes, how many differ."""
+    count = len(content) - WORD + 1
+    same = [content[lag:] == content[: len(content) - lag] for lag in range(WORD)]
+    distinct = np.full(count, WORD)
+    for last in range(WORD):
+        # Whether a byte equals one before it in the same word.
+        repeated = np.zeros(count, np.bool_)
+        for lag in range(1, last + 1):
+            repeated |= same[lag][last - lag : last - lag + count]
+        distinct -= repeated
+    return distinct
 
 
 def _company(at: Places) -> Places:
