@@ -16,6 +16,7 @@ from ._buffer import SecretBuffer, Slot
 from ._draft import Draft
 from ._opaque import Opaque
 from ._pages import live_mappings
+from ._posture import Posture
 from ._protection import Protection
 from ._scan import CopyReport, count_copies
 from ._scrub import copy, scrub, why_not_scrubbed
@@ -26,6 +27,7 @@ __all__ = [
     "CopyReport",
     "Draft",
     "Opaque",
+    "Posture",
     "Protection",
     "Sealed",
     "SecretBuffer",
