@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from . import _current
@@ -20,10 +21,13 @@ from .view import ScopeView
 
 if TYPE_CHECKING:
     import boto3.session
+    import pyarrow.fs
     import requests
     from requests.auth import AuthBase
 
     from ._live import LiveGrant
+    from .storage.obstore import ObstoreProvider
+    from .storage.polars import PolarsProvider
     from .storage.s3fs import LeaseS3FileSystem
 
 
@@ -182,6 +186,50 @@ class Lease:
 
         self._need_s3("boto3_session()")
         return LeaseBoto3Session(self.scope)
+
+    def pyarrow_filesystem(self, **options: Any) -> pyarrow.fs.PyFileSystem:
+        """A pyarrow file system that reads through `filesystem`.
+
+        Args:
+            options: as for `filesystem`.
+        """
+        from .storage.pyarrow import filesystem
+
+        self._need_s3("pyarrow_filesystem()")
+        return filesystem(self.scope, **options)
+
+    def obstore_provider(self) -> ObstoreProvider:
+        """For ``credential_provider=`` of obstore's `S3Store`; reveals the secrets.
+
+        Drop the store before the block ends: as long as it lives it may use what it was
+        shown, and memory is not swept.
+        """
+        from .storage.obstore import ObstoreProvider
+
+        self._need_s3("obstore_provider()")
+        return ObstoreProvider(self.reference)
+
+    def polars_provider(self) -> PolarsProvider:
+        """For ``credential_provider=`` of polars; reveals the secrets, as obstore's."""
+        from .storage.polars import PolarsProvider
+
+        self._need_s3("polars_provider()")
+        return PolarsProvider(self.reference)
+
+    def environ(self) -> AbstractContextManager[None]:
+        """A block in which the ``AWS_...`` environment variables are set; reveals all.
+
+        For libraries that look nowhere else. Processes started in it inherit the
+        values and keep them, and rotation does not reach them: call `ensure` first if
+        the block takes long.
+
+        Raises:
+            RuntimeError: on entering it, if another such block is open.
+        """
+        from .storage.environ import lent
+
+        self._need_s3("environ()")
+        return lent(self.reference)
 
     def auth(self) -> AuthBase:
         """For ``requests.get(url, auth=...)``: a bearer token or a password.

@@ -7,8 +7,9 @@ ones should it be used again: a client that somebody kept goes on with other lea
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 from .._current import current
 from ..clock import SYSTEM_CLOCK
 from . import _flights, plain_s3
+
+log = logging.getLogger("mlsecrets")
 
 # Closings that nobody waits for; an event loop keeps no task alive by itself.
 _closing: set[asyncio.Task[None]] = set()
@@ -44,8 +47,8 @@ def quiesce(ending: Iterable[str], timeout: float) -> None:
         for closing in _close(client, served.loop)
     ]
     for closing in waiting:
-        with suppress(FutureTimeout):
-            closing.exception(max(until - SYSTEM_CLOCK.monotonic(), 0.0))
+        with suppress(FutureTimeout, CancelledError):
+            _tell(closing.exception(max(until - SYSTEM_CLOCK.monotonic(), 0.0)))
         closing.cancel()
     plain_s3.drop_cached()
 
@@ -59,16 +62,29 @@ def _needed(scopes: Iterable[str]) -> bool:
 def _close(client: Any, loop: asyncio.AbstractEventLoop | None) -> list[Future[None]]:
     """Close a client; what there is to wait for, if it takes its event loop."""
     if loop is None:
-        client.close()
+        try:
+            client.close()
+        except Exception as error:  # noqa: BLE001  the lease must end all the same
+            _tell(error)
         return []
     if not loop.is_running():
         return []  # nothing on it can be closed, nor is anything on it under way
     if loop is _running():
         task = loop.create_task(client.close())
         _closing.add(task)
-        task.add_done_callback(_closing.discard)
+        task.add_done_callback(_closed)
         return []
     return [asyncio.run_coroutine_threadsafe(client.close(), loop)]
+
+
+def _closed(task: asyncio.Task[None]) -> None:
+    _closing.discard(task)
+    _tell(None if task.cancelled() else task.exception())
+
+
+def _tell(error: BaseException | None) -> None:
+    if error is not None:
+        log.warning("a client was not closed: %s", type(error).__name__)
 
 
 def _running() -> asyncio.AbstractEventLoop | None:
