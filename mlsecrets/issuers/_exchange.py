@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..memory import Sealed
+from ..memory import Sealed, scrub
 from ._answer import Answer
 from ._body import read_body
 from ._broken import Redirected
@@ -35,6 +35,7 @@ def exchange(
         if 300 <= head.status < 400:
             raise Redirected(head.status)
         body, end = read_body(incoming, start, head)
+        scrub()  # the search for line ends loads what comes after them, too
     except BaseException:
         incoming.close()
         raise

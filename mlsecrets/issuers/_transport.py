@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,8 @@ class Transport:
         self._ca_file = ca_file
         self._kept: deque[Connection] = deque()
         self._closed = False
+        # For those who forget to close it.
+        weakref.finalize(self, _drop, self._kept, all_but=0)
 
     @contextmanager
     def connection(self, deadline: Deadline) -> Iterator[Connection]:
@@ -48,26 +51,28 @@ class Transport:
             return
         used.done(deadline.clock.monotonic())
         self._kept.append(used)
-        self._drop(all_but=0 if self._closed else 1)
+        _drop(self._kept, all_but=0 if self._closed else 1)
 
     def close(self) -> None:
         """Give the connection back; those under way are not kept."""
         self._closed = True
-        self._drop(all_but=0)
+        _drop(self._kept, all_but=0)
 
     def _fresh(self, deadline: Deadline) -> Connection | None:
-        while (kept := self._oldest()) is not None:
+        while (kept := _oldest(self._kept)) is not None:
             if kept.is_fresh(deadline.clock.monotonic()):
                 return kept
             kept.close()
         return None
 
-    def _drop(self, all_but: int) -> None:
-        while len(self._kept) > all_but and (kept := self._oldest()) is not None:
-            kept.close()
 
-    def _oldest(self) -> Connection | None:
-        try:
-            return self._kept.popleft()
-        except IndexError:
-            return None
+def _drop(kept: deque[Connection], *, all_but: int) -> None:
+    while len(kept) > all_but and (oldest := _oldest(kept)) is not None:
+        oldest.close()
+
+
+def _oldest(kept: deque[Connection]) -> Connection | None:
+    try:
+        return kept.popleft()
+    except IndexError:  # another thread took it
+        return None

@@ -21,6 +21,7 @@ from mlsecrets.errors import (
     IssuerUnavailable,
     UntrustedIssuer,
 )
+from mlsecrets.issuers import _tls
 from mlsecrets.issuers._answer import Answer
 from mlsecrets.issuers._http import HTTPClient
 from mlsecrets.issuers._incoming import MAX_ANSWER_BYTES
@@ -127,7 +128,7 @@ def test_nothing_listens(client: HTTPClient) -> None:
 def test_credentials_of_the_environment_are_not_sent(
     client: HTTPClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests would take an Authorization from ~/.netrc, over the one we set."""
+    """Usual clients take an Authorization from ~/.netrc, over the one given."""
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
@@ -182,7 +183,7 @@ def test_what_is_no_answer_is_worth_another_try(answer: bytes) -> None:
 
 
 def test_no_answer_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Urllib3 writes what it cannot read of the headers into its log."""
+    """Not even what cannot be read of its headers."""
     told = f"HTTP/1.1 200 OK\r\nToken {SECRET}\r\n\r\n".encode()
     with Peer(saying(told)) as peer:
         client = HTTPClient("issuer bao", peer.address, FakeClock())
@@ -205,17 +206,17 @@ def test_no_bytes_break_the_client(tail: bytes, head: bytes) -> None:
 
 
 def test_a_redirects_body_is_not_read_without_end() -> None:
-    """Requests would, to free the connection."""
+    """It is not read at all: the connection is given up."""
     head = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\n\r\n"
     with Peer(saying(head + bytes(4 * MAX_ANSWER_BYTES))) as peer:
         client = HTTPClient("issuer bao", peer.address, FakeClock())
-        with pytest.raises(BadAnswer, match=r"redirect|more than"):
+        with pytest.raises(BadAnswer, match="redirect"):
             client.call("GET", "/", timeout=5.0)
         client.close()
 
 
 def test_a_request_that_cannot_be_sent(server: str) -> None:
-    """Requests' own message would quote the header, which is a token here."""
+    """The header, which is a token here, is not quoted."""
     client = HTTPClient("issuer bao", server, FakeClock())
     with pytest.raises(IssuerError) as caught:
         client.call("GET", "/", timeout=5.0, headers={"X-Vault-Token": f"{SECRET}\nX:"})
@@ -292,3 +293,10 @@ def test_plain_http_where_tls_was_expected(server: str) -> None:
     """A downgrade is refused."""
     with pytest.raises(UntrustedIssuer):
         call(server.replace("http:", "https:"), None)
+
+
+@pytest.mark.skipif(not _tls.CLEANSES, reason="OpenSSL before 3.0 cannot")
+def test_openssl_wipes_the_plaintext_it_handed_over(tmp_path: Path) -> None:
+    """Whoever vouches for the server (0x2 is SSL_OP_CLEANSE_PLAINTEXT)."""
+    for ca_file in (None, certificate(tmp_path, 10)):
+        assert _tls.context(ca_file).options & 0x2

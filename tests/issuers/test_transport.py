@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -20,7 +21,7 @@ from mlsecrets.errors import (
     IssuerUnreachable,
     UntrustedIssuer,
 )
-from mlsecrets.issuers import _resolve
+from mlsecrets.issuers import _connection, _resolve
 from mlsecrets.issuers._connection import MAX_IDLE
 from mlsecrets.issuers._deadline import within
 from mlsecrets.issuers._http import HTTPClient
@@ -236,7 +237,7 @@ def test_a_name_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_name_is_an_error_of_ours(
     host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever of requests, urllib3 and the resolver finds it first."""
+    """Whether the reader of addresses finds it or the resolver."""
     known(monkeypatch, list)
     http = HTTPClient("issuer bao", f"http://{host}", FakeClock())
     with pytest.raises(IssuerError) as caught:
@@ -316,6 +317,55 @@ def test_a_connection_in_the_middle_of_an_answer_is_not_used_again(sent: bytes) 
             http.call("GET", "/", timeout=0.2)
         assert gone.wait(5)
         assert body_of(http.call("GET", "/", timeout=5.0)) == b"{}"
+        assert peer.connections == 2
+
+
+def test_threads_may_call_at_once() -> None:
+    """Each has a connection of its own; one of them is kept."""
+    meet = threading.Barrier(4, timeout=5)
+
+    def together(connection: socket.socket) -> None:
+        read_request(connection)
+        meet.wait()  # for the others to have sent theirs
+        connection.sendall(FINE)
+        polite(connection)
+
+    with Peer(together) as peer, client(peer, FakeClock()) as http:
+        statuses: list[int] = []
+
+        def call() -> None:
+            statuses.append(http.call("GET", "/", timeout=5.0).status)
+
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert statuses == [200] * 4
+        call()
+        assert peer.connections == 4
+
+
+def test_a_closed_client_keeps_no_connection() -> None:
+    """It still answers, for what is under way then."""
+    with Peer(polite) as peer, client(peer, FakeClock()) as http:
+        http.close()
+        for _ in range(2):
+            assert http.call("GET", "/", timeout=5.0).status == 200
+        assert peer.connections == 2
+
+
+def test_a_forked_child_does_not_speak_on_its_parents_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two processes in one conversation would get each other's answers."""
+    with Peer(polite) as peer, client(peer, FakeClock()) as http:
+        http.call("GET", "/", timeout=5.0)
+        parent = os.getpid()
+        monkeypatch.setattr(
+            _connection, "os", SimpleNamespace(getpid=lambda: parent + 1)
+        )
+        http.call("GET", "/", timeout=5.0)
         assert peer.connections == 2
 
 
