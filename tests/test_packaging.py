@@ -21,7 +21,14 @@ else:
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-ROOTS = ("mlsecrets", "mlsecrets_demo", "mlsecrets_lightning", "mlsecrets_mlflow")
+ROOTS = (
+    "mlsecrets",
+    "mlsecrets_demo",
+    "mlsecrets_ipython",
+    "mlsecrets_lightning",
+    "mlsecrets_mlflow",
+    "mlsecrets_ray",
+)
 HOSTS = {"mlsecrets_lightning": "lightning", "mlsecrets_mlflow": "mlflow"}
 
 OURS = [
