@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import ClassVar
 
 from .exposure import Exposures, How
@@ -135,10 +136,13 @@ class AWSCredentials(Credentials):
 
     @classmethod
     def of(
-        cls, access_key_id: str, secret_access_key: str, session_token: str
+        cls,
+        access_key_id: str,
+        secret_access_key: str | Sealed,
+        session_token: str | Sealed,
     ) -> AWSCredentials:
         """Lay the values down; the key id is public (it is in every signature)."""
-        buffer = SecretBuffer.of(secret_access_key, session_token)
+        buffer = _laid_down(secret_access_key, session_token)
         return cls(buffer, {"access_key_id": access_key_id})
 
     @property
@@ -155,9 +159,9 @@ class BearerToken(Credentials):
     __slots__ = ()
 
     @classmethod
-    def of(cls, token: str) -> BearerToken:
+    def of(cls, token: str | Sealed) -> BearerToken:
         """Lay the token down."""
-        return cls(SecretBuffer.of(token))
+        return cls(_laid_down(token))
 
 
 class UsernamePassword(Credentials):
@@ -168,14 +172,27 @@ class UsernamePassword(Credentials):
     __slots__ = ()
 
     @classmethod
-    def of(cls, username: str, password: str) -> UsernamePassword:
+    def of(cls, username: str, password: str | Sealed) -> UsernamePassword:
         """Lay the password down; the user name is public."""
-        return cls(SecretBuffer.of(password), {"username": username})
+        return cls(_laid_down(password), {"username": username})
 
     @property
     def username(self) -> str:
         """The public half."""
         return self.public["username"]
+
+
+def _laid_down(*values: str | Sealed) -> SecretBuffer:
+    """A buffer of copies: from locked memory to locked memory where they are sealed."""
+    with ExitStack() as stack:
+        return SecretBuffer.of(
+            *(
+                value
+                if isinstance(value, str)
+                else stack.enter_context(value.reading())
+                for value in values
+            )
+        )
 
 
 KINDS: dict[str, type[Credentials]] = {
