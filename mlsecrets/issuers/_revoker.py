@@ -16,10 +16,11 @@ from typing import Any
 from ..clock import Clock
 from ..errors import BadAnswer, IssuerThrottled, IssuerUnavailable
 from ..grant import Fate, Grant, Outcome
-from ..memory import SecretBuffer
+from ..memory import Draft, Sealed, SecretBuffer
 from ._answer import Answer
 from ._http import HTTPClient
-from ._sigv4 import sign
+from ._sealed_json import read_object
+from ._sigv4 import SESSION_HEADER, sign
 
 BODY = "Action=GetCallerIdentity&Version=2011-06-15"
 #: Seconds for which a signature is accepted (AWS General Reference, "Elements of an AWS
@@ -62,21 +63,25 @@ class Revoker:
             # Bound to this revoker, so that nobody else can use the proof.
             "x-mlsecrets-revoker": self._audience,
         }
-        offset, length = credentials.slot("secret_access_key")
-        with credentials.buffer.reading() as view:
-            signed = sign(
-                method="POST",
-                url=self._sts + "/",
-                headers=headers,
-                body=BODY.encode(),
-                access_key=credentials.public["access_key_id"],
-                secret_key=view[offset : offset + length],
-                session_token=credentials.reveal("session_token"),
-                region=self._region,
-                service="sts",
-                now=datetime.fromtimestamp(at, timezone.utc),
-            )
-        return SecretBuffer.of(json.dumps({"headers": signed, "body": BODY}))
+        token = credentials.sealed("session_token")
+        signed = sign(
+            method="POST",
+            url=self._sts + "/",
+            headers=headers,
+            body=BODY.encode(),
+            access_key=credentials.public["access_key_id"],
+            secret_key=credentials.sealed("secret_access_key"),
+            session_token=token,
+            region=self._region,
+            service="sts",
+            now=datetime.fromtimestamp(at, timezone.utc),
+        )
+        others = json.dumps(signed)[:-1]
+        with Draft() as draft:
+            draft.add(f'{{"body": "{BODY}", "headers": {others}, ')
+            draft.add(f'"{SESSION_HEADER}": "').add_json(token).add('"}}')
+            with draft.sealed.reading() as view:
+                return SecretBuffer.of(view)
 
     def end(self, proof: SecretBuffer, timeout: float) -> Outcome:
         """Hand the proof over.
@@ -85,22 +90,25 @@ class Revoker:
             IssuerUnavailable: no answer, or the revoker cannot reach the store.
             BadAnswer: whoever answered is no revoker.
         """
-        answer = self._http.call(
+        with self._http.call(
             "POST",
             "/v1/end-session",
             timeout=timeout,
             headers={"Content-Type": "application/json"},
-            body=proof.text().encode(),
-        )
+            body=Sealed(proof, 0, proof.size),
+        ) as answer:
+            return self._outcome(answer)
+
+    def _outcome(self, answer: Answer) -> Outcome:
         unavailable = self._trouble(answer)
         if unavailable is not None:
             raise unavailable
-        said = answer.json() or {}
+        said = read_object(answer.body) or {}
         if answer.status == 200:
             if said.get("revoked") is True:
                 return Outcome(Fate.REVOKED)
             raise self._bad(answer, "did not say that the session is revoked")
-        if not isinstance(said.get("error"), str):
+        if not isinstance(said.get("error"), Sealed):
             raise self._bad(answer, "did not answer as a revoker does")
         return Outcome(
             Fate.ENDS_AT_TTL, f"{self._where} refused the proof ({answer.status})"

@@ -15,7 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlsecrets.issuers._sigv4 import sign
-from mlsecrets.memory import SecretBuffer, count_copies
+from mlsecrets.memory import Sealed, SecretBuffer, count_copies
+from tests.issuers.peers import sealed
 
 NOW = datetime(2015, 8, 30, 12, 36, 0, tzinfo=timezone.utc)
 # The example of "Signature Version 4 signing process" in the AWS General Reference.
@@ -26,7 +27,7 @@ EXAMPLE = {
     "headers": {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
     "body": b"",
     "access_key": "AKIDEXAMPLE",
-    "secret_key": memoryview(EXAMPLE_KEY),
+    "secret_key": sealed(EXAMPLE_KEY),
     "session_token": None,
     "region": "us-east-1",
     "service": "iam",
@@ -123,15 +124,18 @@ def test_it_signs_as_botocore_does(  # the parts of a request
         headers=headers,
         body=body,
         access_key="AKID",
-        secret_key=memoryview(secret.encode()),
-        session_token=token,
+        secret_key=sealed(secret.encode()),
+        session_token=None if token is None else sealed(token.encode()),
         region=region,
         service=service,
         now=now.replace(tzinfo=timezone.utc),
     )
     assert ours["authorization"] == request.headers["Authorization"]
     for name, value in request.headers.items():
-        assert ours[name.lower()] == value
+        if name == "X-Amz-Security-Token":
+            assert name.lower() not in ours  # stays where it is
+        else:
+            assert ours[name.lower()] == value
 
 
 def test_every_header_given_is_signed_and_sent() -> None:
@@ -145,10 +149,15 @@ def test_every_header_given_is_signed_and_sent() -> None:
 
 def test_old_signatures_are_replaced() -> None:
     """Signing what was signed before gives one whole signature, not a mixture."""
-    once = signed(session_token="token")
+    token = sealed(b"token")
+    once = signed(session_token=token)
     later = NOW + timedelta(minutes=1)
-    again = signed(headers=once, session_token="token", now=later)
-    afresh = signed(session_token="token", now=later)
+    again = signed(
+        headers={**once, "X-Amz-Security-Token": "older"},
+        session_token=token,
+        now=later,
+    )
+    afresh = signed(session_token=token, now=later)
     assert again == afresh
 
 
@@ -165,6 +174,7 @@ def test_local_time_is_signed_as_utc() -> None:
         ({"now": NOW.replace(tzinfo=None)}, "naive"),
         ({"url": "https://user:pw@sts.example.org/"}, "does not belong"),
         ({"url": "/relative"}, "http"),
+        ({"session_token": sealed(b"to ken")}, "without white space"),
     ],
 )
 def test_what_cannot_be_signed_is_refused(
@@ -214,11 +224,25 @@ def test_signing_leaves_no_key_behind(monkeypatch: pytest.MonkeyPatch) -> None:
             for i in range(40):
                 view[i] = ord("a") + os.urandom(1)[0] % 26
         derive_elsewhere(secret, keys)
-        with secret.reading() as view:
-            signed(secret_key=view)
-            assert count_copies([secret, *keys]).copies == 0
-            # The control: kept instead of wiped, the four derived keys are found.
-            kept: list[bytes] = []
-            monkeypatch.setattr("mlsecrets.issuers._sigv4.wipe_own_bytes", kept.append)
-            signed(secret_key=view)
-            assert count_copies([secret, *keys]).copies == len(kept) == 4
+        signed(secret_key=Sealed(secret, 0, 40))
+        assert count_copies([secret, *keys]).copies == 0
+        # The control: kept instead of wiped, the four derived keys are found.
+        kept: list[bytes] = []
+        monkeypatch.setattr("mlsecrets._sigv4_key.wipe_own_bytes", kept.append)
+        signed(secret_key=Sealed(secret, 0, 40))
+        assert count_copies([secret, *keys]).copies == len(kept) == 4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="scans Linux's /proc")
+def test_signing_leaves_no_session_token_behind() -> None:
+    """It is hashed where it lies, between the pieces of the request around it."""
+    with SecretBuffer(356) as token:
+        with token.writable() as view:
+            for i in range(len(view)):
+                view[i] = ord("a") + os.urandom(1)[0] % 26
+        headers = signed(session_token=Sealed(token, 0, 356))
+        assert ";x-amz-security-token, " in headers["authorization"]
+        assert count_copies([token]).copies == 0
+        shown = token.text()
+        assert count_copies([token]).copies > 0
+        assert len(shown) == 356
