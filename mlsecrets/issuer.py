@@ -10,6 +10,7 @@ from .clock import Clock
 from .exposure import Exposures
 from .grant import Ending, Grant, Outcome, Terms
 from .keys import Key
+from .memory import Draft
 from .scope import Scope
 
 
@@ -142,8 +143,12 @@ class Identity(Protocol):
     def login_path(self) -> str:
         """Where to log in, below ``/v1/``."""
 
-    def payload(self) -> bytes:
+    def payload(self) -> Draft:
         """The JSON body of the login, read fresh from its files each time.
+
+        In locked memory: what is public is added to the draft as text, what is secret
+        as a `Sealed` that was read straight into a `SecretBuffer`, and never as `str`
+        or `bytes`. The issuer wipes the draft once it has logged in.
 
         Raises:
             IdentityError: a file is missing, empty or unreadable.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..keys import Key
-from ._files import read_identity_file
+from ..memory import Draft
+from ._files import identity_file
 
 
 class AppRole:
@@ -28,8 +28,12 @@ class AppRole:
         """Where to log in, below ``/v1/``."""
         return f"auth/{self._values.get('mount', 'approle')}/login"
 
-    def payload(self) -> bytes:
+    def payload(self) -> Draft:
         """The login's body, from the files as they are now."""
-        role_id = read_identity_file(self._values["role_id_file"], "the role id")
-        secret_id = read_identity_file(self._values["secret_id_file"], "the secret id")
-        return json.dumps({"role_id": role_id, "secret_id": secret_id}).encode()
+        values = self._values
+        with (
+            identity_file(values["role_id_file"], "the role id") as role_id,
+            identity_file(values["secret_id_file"], "the secret id") as secret_id,
+        ):
+            body = Draft().add('{"role_id": "').add_json(role_id)
+            return body.add('", "secret_id": "').add_json(secret_id).add('"}')

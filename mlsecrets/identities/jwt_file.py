@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..keys import Key
-from ._files import read_identity_file
+from ..memory import Draft
+from ._files import identity_file
 
 
 class JWTFile:
@@ -28,7 +29,8 @@ class JWTFile:
         """Where to log in, below ``/v1/``."""
         return f"auth/{self._values.get('mount', 'jwt')}/login"
 
-    def payload(self) -> bytes:
+    def payload(self) -> Draft:
         """The login's body, from the file as it is now."""
-        jwt = read_identity_file(self._values["path"], "the JWT")
-        return json.dumps({"role": self._values["role"], "jwt": jwt}).encode()
+        role = json.dumps(self._values["role"])
+        with identity_file(self._values["path"], "the JWT") as jwt:
+            return Draft().add(f'{{"role": {role}, "jwt": "').add_json(jwt).add('"}')

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..keys import Key
-from ._files import read_identity_file
+from ..memory import Draft
+from ._files import identity_file
 
 
 class UserPass:
@@ -33,7 +33,7 @@ class UserPass:
         mount = self._values.get("mount", "userpass")
         return f"auth/{mount}/login/{self._values['username']}"
 
-    def payload(self) -> bytes:
+    def payload(self) -> Draft:
         """The login's body, from the file as it is now."""
-        password = read_identity_file(self._values["password_file"], "the password")
-        return json.dumps({"password": password}).encode()
+        with identity_file(self._values["password_file"], "the password") as password:
+            return Draft().add('{"password": "').add_json(password).add('"}')

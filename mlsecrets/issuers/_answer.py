@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import email.utils
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timezone
 from types import TracebackType
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ..memory import Opaque, Sealed
 
@@ -90,17 +89,6 @@ class Answer(Opaque):
             return 0.0
         now = self.wall if self.date is None else self.date
         return min(max(instant - now, 0.0), LONGEST_PAUSE)
-
-    def json(self) -> dict[str, Any] | None:
-        """The JSON object in the body; None if there is none.
-
-        To be deleted: it reveals the whole body.
-        """
-        try:
-            decoded = json.loads(self.body.text())
-        except (ValueError, RecursionError):
-            return None
-        return decoded if isinstance(decoded, dict) else None
 
 
 def _instant(header: str | None) -> float | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from ..credentials import AWSCredentials, BearerToken, Credentials, UsernamePassword
 from ..errors import BadAnswer
+from ..memory import Sealed
 from ..scope import Scope
-from ._fields import is_text, part
+from ._fields import part
+from ._sealed_json import Object
 
 #: What the engines call the fields of each shape: aws (``security_token`` in the AWS
 #: engine), database and ldap, identity tokens and KV.
@@ -36,15 +37,16 @@ def is_static(path: str) -> bool:
     return len(path.split("/")) > 2 and path.split("/")[1] == "data"
 
 
-def credentials_of(scope: Scope, reply: Mapping[str, Any], where: str) -> Credentials:
-    """The credentials in an answer.
+def credentials_of(scope: Scope, content: Object, where: str) -> Credentials:
+    """The credentials in an answer, copied from its memory to their own.
 
     Raises:
         BadAnswer: no shape fits; the message names keys, never values.
     """
-    data = part(reply, "data", where)
-    if isinstance(data.get("data"), dict) and "metadata" in data:
-        data = data["data"]  # KV version 2 wraps the secret once more
+    data = part(content, "data", where)
+    inner = data.get("data")
+    if isinstance(inner, dict) and "metadata" in data:
+        data = inner  # KV version 2 wraps the secret once more
     wanted = scope.options.get("credentials")
     for kind in [wanted] if wanted else list(USUAL_NAMES):
         values = _pick(kind, data, scope.options.get("fields", {}))
@@ -59,27 +61,30 @@ def credentials_of(scope: Scope, reply: Mapping[str, Any], where: str) -> Creden
 
 
 def _pick(
-    kind: str, data: Mapping[str, Any], renamed: Mapping[str, str]
-) -> dict[str, str] | None:
-    values: dict[str, str] = {}
+    kind: str, data: Object, renamed: Mapping[str, str]
+) -> dict[str, Sealed] | None:
+    values: dict[str, Sealed] = {}
     for field, usual in USUAL_NAMES[kind].items():
         names = (renamed[field],) if field in renamed else usual
         value = next((data[name] for name in names if data.get(name)), None)
-        if not is_text(value):
+        if not isinstance(value, Sealed):
             return None
         values[field] = value
     return values
 
 
-def _names(data: Mapping[str, Any]) -> str:
+def _names(data: Object) -> str:
     """The keys of an answer, as far as they can be shown."""
     shown = sorted(key for key in data if key.isprintable() and len(key) <= LONGEST_KEY)
     return ", ".join(shown[:MOST_KEYS]) or "(none)"
 
 
-def _make(kind: str, values: Mapping[str, str]) -> Credentials:
+def _make(kind: str, values: Mapping[str, Sealed]) -> Credentials:
     if kind == "aws":
-        return AWSCredentials.of(**values)
+        key_id = values["access_key_id"].text()
+        return AWSCredentials.of(
+            key_id, values["secret_access_key"], values["session_token"]
+        )
     if kind == "bearer":
-        return BearerToken.of(**values)
-    return UsernamePassword.of(**values)
+        return BearerToken.of(values["token"])
+    return UsernamePassword.of(values["username"].text(), values["password"])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..clock import Clock
 from ..errors import BadAnswer
-from ._answer import Answer
+from ..memory import Sealed
+from ._bao_reply import Reply
 from ._http import HTTPClient
+from ._sealed_json import Object
 
 
 class BaoClient:
@@ -39,38 +41,44 @@ class BaoClient:
         path: str,
         *,
         timeout: float,
-        token: Callable[[], str] | None = None,
-        payload: Mapping[str, Any] | bytes | None = None,
-    ) -> Answer:
+        token: Sealed | None = None,
+        payload: Mapping[str, Any] | Sealed | None = None,
+    ) -> Reply:
         """One request below ``/v1/``.
 
         Args:
-            token: gives the token as a string that lives as long as the request.
-            payload: the JSON body, or its bytes.
+            token: whose request it is.
+            payload: the JSON body; sealed if there is a secret in it.
         """
-        headers = dict(self._headers)
-        if token is not None:
-            headers["X-Vault-Token"] = token()
-        if payload is not None and not isinstance(payload, bytes):
-            payload = json.dumps(payload).encode()
-        return self._http.call(
-            method, f"/v1/{path}", timeout=timeout, headers=headers, body=payload
+        body: bytes | Sealed | None
+        if payload is None or isinstance(payload, Sealed):
+            body = payload
+        else:
+            body = json.dumps(payload).encode()
+        return Reply(
+            self._http.call(
+                method,
+                f"/v1/{path}",
+                timeout=timeout,
+                headers=self._headers,
+                secret_headers={} if token is None else {"X-Vault-Token": token},
+                body=body,
+            )
         )
 
-    def decode(self, answer: Answer) -> dict[str, Any]:
-        """The JSON object of an answer.
+    def decode(self, reply: Reply) -> Object:
+        """The JSON object of a reply.
 
         Raises:
             BadAnswer: it is none.
         """
-        decoded = answer.json()
-        if decoded is None:
+        if reply.content is None:
             raise BadAnswer(
                 f"{self.where} answers with something that is not a JSON object",
                 remedy="check that its address is an OpenBao or Vault server's, and "
                 "the gateway or proxy in between",
             )
-        return decoded
+        return reply.content
 
     def close(self) -> None:
         """Give the connections back."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import ClassVar
 
 from ..clock import Clock
@@ -17,7 +16,7 @@ from ..errors import IssuerError
 from ..grant import Ending, Fate, Grant, Outcome, Terms
 from ..issuer import Identity, Limits
 from ..keys import Key
-from ..memory import SecretBuffer
+from ..memory import Sealed, SecretBuffer
 from ..scope import Scope
 from ._bao_client import BaoClient
 from ._bao_errors import (
@@ -27,7 +26,8 @@ from ._bao_errors import (
     token_error,
     trouble,
 )
-from ._fields import duration, part, word
+from ._bao_reply import Reply
+from ._fields import duration, part, secret_word, word
 
 #: What stands in for the accessor that batch tokens do not have.
 NO_ACCESSOR = "batch token"
@@ -64,14 +64,19 @@ class BaoLogin:
                 a JWT is checked with.
         """
         path = self._identity.login_path
-        answer = self._client.call(
-            "POST", path, timeout=timeout, payload=self._identity.payload()
-        )
-        if answer.status != 200:
-            raise login_error(answer, self._client.where, self._identity.KIND, path)
+        with self._identity.payload() as payload:
+            reply = self._client.call(
+                "POST", path, timeout=timeout, payload=payload.sealed
+            )
+        with reply:
+            if reply.status != 200:
+                raise login_error(reply, self._client.where, self._identity.KIND, path)
+            return self._granted(scope, reply)
+
+    def _granted(self, scope: Scope, reply: Reply) -> Grant:
         where = self._client.where
-        auth = part(self._client.decode(answer), "auth", where)
-        token = word(auth, "client_token", where)
+        auth = part(self._client.decode(reply), "auth", where)
+        token = secret_word(auth, "client_token", where)
         lifetime = duration(auth, "lease_duration", where)
         if lifetime <= 0:
             raise IssuerError(
@@ -86,7 +91,7 @@ class BaoLogin:
             ),
             issued_at=self._clock.wall(),
             lifetime=lifetime,
-            deadline=answer.sent_at + lifetime,
+            deadline=reply.sent_at + lifetime,
             renewable=auth.get("renewable") is True,
         )
         return Grant(terms, BearerToken.of(token))
@@ -98,23 +103,23 @@ class BaoLogin:
             GrantGone: the token is dead, or has come to its max TTL.
             AccessRefused: its policies do not let it renew itself.
         """
-        answer = self._client.call(
+        where = self._client.where
+        with self._client.call(
             "POST",
             "auth/token/renew-self",
             timeout=timeout,
-            token=partial(grant.credentials.reveal, "token"),
+            token=grant.credentials.sealed("token"),
             payload={},
-        )
-        where = self._client.where
-        if answer.status != 200:
-            raise token_error(answer, where)
-        auth = part(self._client.decode(answer), "auth", where)
-        lifetime = duration(auth, "lease_duration", where)
+        ) as reply:
+            if reply.status != 200:
+                raise token_error(reply, where)
+            auth = part(self._client.decode(reply), "auth", where)
+            lifetime = duration(auth, "lease_duration", where)
         return replace(
             grant.terms,
             issued_at=self._clock.wall(),
             lifetime=lifetime,
-            deadline=answer.sent_at + lifetime,
+            deadline=reply.sent_at + lifetime,
         )
 
     def retire(self, grant: Grant) -> Ending:
@@ -126,19 +131,22 @@ class BaoLogin:
         """Revoke the token and with it every lease that was issued under it."""
         proof = ending.proof
         assert proof is not None  # noqa: S101  (retire made it)
-        answer = self._client.call(
+        with self._client.call(
             "POST",
             "auth/token/revoke-self",
             timeout=timeout,
-            token=proof.text,
+            token=Sealed(proof, 0, proof.size),
             payload={},
-        )
-        unavailable = trouble(answer, self._client.where)
+        ) as reply:
+            return self._outcome(ending, reply)
+
+    def _outcome(self, ending: Ending, reply: Reply) -> Outcome:
+        unavailable = trouble(reply, self._client.where)
         # In its own words: a gateway's page has status 200, too.
-        if unavailable is None and answer.status in {200, 204}:
+        if unavailable is None and reply.status in {200, 204}:
             return Outcome(Fate.REVOKED)
-        if unavailable is None and answer.status == 403:
-            if refused_by_policy(answer):
+        if unavailable is None and reply.status == 403:
+            if refused_by_policy(reply):
                 return Outcome(
                     Fate.ENDS_AT_TTL, "the policy does not allow auth/token/revoke-self"
                 )
@@ -146,7 +154,7 @@ class BaoLogin:
         if unavailable is None and ending.terms.lease_id == NO_ACCESSOR:
             return Outcome(Fate.ENDS_AT_TTL, "a batch token cannot be revoked")
         raise unavailable or lease_error(
-            answer, self._client.where, ending.terms.lease_id, "revocation"
+            reply, self._client.where, ending.terms.lease_id, "revocation"
         )
 
     def close(self) -> None:

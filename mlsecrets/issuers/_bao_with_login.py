@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from ..clock import Clock
 from ..errors import IdentityError, IssuerError, LeaseExpired
 from ..grant import Grant
 from ..issuer import Login
-from ._answer import Answer
 from ._bao_client import BaoClient
 from ._bao_errors import refused_by_policy, trouble
+from ._bao_reply import Reply
 from ._deadline import within
 
 
@@ -36,8 +35,8 @@ class BaoWithLogin:
         path: str,
         timeout: float,
         payload: Mapping[str, Any] | None,
-    ) -> tuple[Answer, Grant]:
-        """One request, and the login it was made with.
+    ) -> tuple[Reply, Grant]:
+        """One reply, to be closed by the caller, and the login it was asked with.
 
         A 403 means a policy that says no as well as a dead token. Only the second is
         cured by a new login, so the token is asked which it is.
@@ -50,9 +49,10 @@ class BaoWithLogin:
                 whoever answered does not know whether it is dead.
         """
         with within(self._clock, timeout):
-            answer, login = self._once(method, path, timeout, payload)
-            if not self._dead(login, answer, timeout):
-                return answer, login
+            reply, login = self._once(method, path, timeout, payload)
+            if not self._dead(login, reply, timeout):
+                return reply, login
+            reply.close()
             self._login.invalidate(login.terms.generation, certain=True)
             return self._once(method, path, timeout, payload)
 
@@ -62,13 +62,13 @@ class BaoWithLogin:
         path: str,
         timeout: float,
         payload: Mapping[str, Any] | None,
-    ) -> tuple[Answer, Grant]:
+    ) -> tuple[Reply, Grant]:
         login = self._logged_in()
-        token = partial(login.credentials.reveal, "token")
-        answer = self._client.call(
+        token = login.credentials.sealed("token")
+        reply = self._client.call(
             method, path, timeout=timeout, token=token, payload=payload
         )
-        return answer, login
+        return reply, login
 
     def _logged_in(self) -> Grant:
         try:
@@ -80,19 +80,19 @@ class BaoWithLogin:
                 raise expired.__cause__ from None
             raise
 
-    def _dead(self, login: Grant, answer: Answer, timeout: float) -> bool:
-        """Whether an answer says that the login's token is dead."""
+    def _dead(self, login: Grant, reply: Reply, timeout: float) -> bool:
+        """Whether a reply says that the login's token is dead."""
         where = self._client.where
-        if answer.status != 403 or trouble(answer, where) is not None:
+        if reply.status != 403 or trouble(reply, where) is not None:
             return False
-        about = self._client.call(
+        with self._client.call(
             "GET",
             "auth/token/lookup-self",
             timeout=timeout,
-            token=partial(login.credentials.reveal, "token"),
-        )
-        unavailable = trouble(about, where)
-        if unavailable is not None:
-            raise unavailable
-        # A token without the policy "default" may not ask about itself, but lives.
-        return about.status == 403 and not refused_by_policy(about)
+            token=login.credentials.sealed("token"),
+        ) as about:
+            unavailable = trouble(about, where)
+            if unavailable is not None:
+                raise unavailable
+            # A token without the policy "default" may not ask about itself, but lives.
+            return about.status == 403 and not refused_by_policy(about)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
-from xml.etree import ElementTree
+from typing import TypeAlias
 
 from ..credentials import AWSCredentials
 from ..errors import (
@@ -14,8 +15,14 @@ from ..errors import (
     IssuerThrottled,
     IssuerUnavailable,
 )
+from ..memory import Sealed
 from ._answer import Answer
-from ._fields import word
+from ._fields import secret_word, word
+from ._sealed_xml import NotXML, read_leaves
+from ._words import Words, phrases
+
+#: Texts by the names of their elements, in the answer's memory.
+Leaves: TypeAlias = Mapping[str, Sealed]
 
 #: AWS's words for "more slowly" (botocore, ``retries/standard.py``,
 #: ThrottledRetryableChecker).
@@ -46,49 +53,38 @@ _TRANSIENT = frozenset(
     }
 )
 #: What can be a code, and so be shown.
-_CODE = re.compile(r"[A-Za-z0-9.]{1,64}")
+_CODE = re.compile(rb"[A-Za-z0-9.]{1,64}")
+#: What can be an instant (ISO 8601).
+_INSTANT = re.compile(rb"[0-9TZ:.+-]{1,40}")
 #: The store cannot get the keys that the JWT is checked with. AWS has a code for that
 #: ("AssumeRoleWithWebIdentity", Errors) and says so under another as well; SeaweedFS
 #: 4.48 says "access denied" (measured). Matched, never quoted.
-_NO_KEYS = ("fetch jwks", "get public key", "retrieve verification key")
+_NO_KEYS = phrases("fetch jwks", "get public key", "retrieve verification key")
 
 
-def parse(answer: Answer, where: str) -> dict[str, str]:
-    """Every leaf element's text by its name without namespace; first one wins.
+def parse(answer: Answer, where: str) -> Leaves:
+    """Every leaf element's text by its name without prefix; the first one counts.
 
     Raises:
         BadAnswer: it is not XML, or declares entities.
     """
-    # Entities are how XML parsers are attacked; no STS answer has a DOCTYPE, and none
-    # is in UTF-16, where it would not be found.
-    with answer.body.reading() as view:
-        raw = bytes(view)
-    if any(mark in raw for mark in (b"<!DOCTYPE", b"<!ENTITY", b"\0")):
-        raise BadAnswer(
-            f"{where} answers with an XML document type, which is refused",
-            remedy="check that its address is the STS endpoint",
-        )
     try:
-        root = ElementTree.fromstring(raw)  # noqa: S314  entities refused above
-    except (ElementTree.ParseError, ValueError, LookupError):
+        return read_leaves(answer.body)
+    except NotXML:
         raise BadAnswer(
-            f"{where} answers with something that is not XML",
+            f"{where} answers with something that is not XML, or not as an STS writes "
+            "it",
             remedy="check that its address is the STS endpoint",
         ) from None
-    leaves: dict[str, str] = {}
-    for element in root.iter():
-        if len(element) == 0 and element.text:
-            leaves.setdefault(element.tag.rpartition("}")[2], element.text)
-    return leaves
 
 
-def expiration(leaves: dict[str, str], where: str) -> float:
+def expiration(leaves: Leaves, where: str) -> float:
     """Epoch seconds at which the session ends.
 
     Raises:
         BadAnswer: absent, unreadable, or without a time zone: no guess is made.
     """
-    text = leaves.get("Expiration", "")
+    text = _public(leaves, "Expiration", _INSTANT)
     try:
         instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
         if instant.tzinfo is not None:
@@ -101,14 +97,17 @@ def expiration(leaves: dict[str, str], where: str) -> float:
     )
 
 
-def session_credentials(leaves: dict[str, str], where: str) -> AWSCredentials:
+def session_credentials(leaves: Leaves, where: str) -> AWSCredentials:
     """The three values of a session.
 
     Raises:
         BadAnswer: one is missing, or is none that can be sent.
     """
-    names = ("AccessKeyId", "SecretAccessKey", "SessionToken")
-    return AWSCredentials.of(*(word(leaves, name, where) for name in names))
+    return AWSCredentials.of(
+        word(leaves, "AccessKeyId", where),
+        secret_word(leaves, "SecretAccessKey", where),
+        secret_word(leaves, "SessionToken", where),
+    )
 
 
 def refusal(answer: Answer, where: str, role: str) -> IssuerError:
@@ -121,10 +120,9 @@ def refusal(answer: Answer, where: str, role: str) -> IssuerError:
         leaves = parse(answer, where)
     except BadAnswer:
         leaves = {}
-    code = leaves.get("Code", "")
-    if not _CODE.fullmatch(code):
-        code = ""
-    unavailable = _not_now(answer, where, code, leaves.get("Message", "").lower())
+    code = _public(leaves, "Code", _CODE)
+    message = Words([leaves["Message"]] if "Message" in leaves else [])
+    unavailable = _not_now(answer, where, code, message)
     if unavailable is not None:
         return unavailable
     if code in {"MalformedPolicyDocument", "PackedPolicyTooLarge"}:
@@ -145,7 +143,7 @@ def refusal(answer: Answer, where: str, role: str) -> IssuerError:
 
 
 def _not_now(
-    answer: Answer, where: str, code: str, message: str
+    answer: Answer, where: str, code: str, message: Words
 ) -> IssuerUnavailable | None:
     if answer.status == 429 or code in _THROTTLED:
         return IssuerThrottled(
@@ -165,7 +163,7 @@ def _not_now(
             retry_after=answer.retry_after,
             remedy="check its address, and the gateway or proxy in between",
         )
-    if code == "IDPCommunicationError" or any(said in message for said in _NO_KEYS):
+    if code == "IDPCommunicationError" or message.have(_NO_KEYS):
         return IssuerUnavailable(
             f"{where} cannot get the keys to check the web identity with ({code})",
             retry_after=answer.retry_after,
@@ -180,3 +178,13 @@ def _not_now(
             "role, or check the clocks of both servers",
         )
     return None
+
+
+def _public(leaves: Leaves, name: str, shape: re.Pattern[bytes]) -> str:
+    """A text that can be no secret, by its shape; empty if it has another."""
+    leaf = leaves.get(name)
+    if leaf is None:
+        return ""
+    with leaf.reading() as view:
+        fits = shape.fullmatch(view) is not None
+    return leaf.text() if fits else ""

@@ -22,14 +22,16 @@ from ..errors import AccessRefused, IssuerError
 from ..grant import Ending, Fate, Grant, Outcome, Terms
 from ..issuer import Context, Limits
 from ..keys import Key
+from ..memory import Sealed
 from ..scope import Scope
-from ._answer import Answer
 from ._bao_answers import credentials_of, is_identity_token, is_static
 from ._bao_client import BaoClient
 from ._bao_errors import lease_error, path_error, trouble
 from ._bao_login import BaoLogin
+from ._bao_reply import Reply
 from ._bao_with_login import BaoWithLogin
 from ._fields import duration, part, unusable, word
+from ._sealed_json import Object
 
 #: A JWT's instants are whole seconds (RFC 7519 §2, NumericDate), so up to one second of
 #: the stated TTL has already passed when it is signed.
@@ -103,14 +105,15 @@ class OpenBao:
         """
         path = scope.options["path"]
         parameters = scope.options.get("parameters")
-        answer, login = self._bao.call(
+        reply, login = self._bao.call(
             "GET" if parameters is None else "POST", path, timeout, parameters
         )
-        if answer.status != 200:
-            raise path_error(answer, self._where, path)
-        reply = self._client.decode(answer)
-        terms = self._terms(scope, reply, answer, login)
-        return Grant(terms, credentials_of(scope, reply, self._where))
+        with reply:
+            if reply.status != 200:
+                raise path_error(reply, self._where, path)
+            content = self._client.decode(reply)
+            terms = self._terms(scope, content, reply.sent_at, login)
+            return Grant(terms, credentials_of(scope, content, self._where))
 
     def renew(self, scope: Scope, grant: Grant, timeout: float) -> Terms:
         """Later terms for a dynamic secret's lease.
@@ -122,17 +125,18 @@ class OpenBao:
         """
         terms = grant.terms
         payload = {"lease_id": terms.lease_id, "increment": int(scope.ttl)}
-        answer, _ = self._bao.call("POST", "sys/leases/renew", timeout, payload)
-        if answer.status != 200:
-            raise lease_error(answer, self._where, terms.lease_id)
-        reply = self._client.decode(answer)
-        lifetime = duration(reply, "lease_duration", self._where)
+        reply, _ = self._bao.call("POST", "sys/leases/renew", timeout, payload)
+        with reply:
+            if reply.status != 200:
+                raise lease_error(reply, self._where, terms.lease_id)
+            content = self._client.decode(reply)
+            lifetime = duration(content, "lease_duration", self._where)
         return replace(
             terms,
             issued_at=self._clock.wall(),
             lifetime=lifetime,
-            deadline=answer.sent_at + lifetime,
-            renewable=reply.get("renewable") is True,
+            deadline=reply.sent_at + lifetime,
+            renewable=content.get("renewable") is True,
         )
 
     def retire(self, grant: Grant) -> Ending:
@@ -149,19 +153,23 @@ class OpenBao:
         if terms.lease_id.startswith("jwt:"):
             return Outcome(Fate.ENDS_AT_TTL, "a signed JWT cannot be revoked")
         payload = {"lease_id": terms.lease_id, "sync": True}
-        answer, _ = self._bao.call("POST", "sys/leases/revoke", timeout, payload)
-        unavailable = trouble(answer, self._where)
+        reply, _ = self._bao.call("POST", "sys/leases/revoke", timeout, payload)
+        with reply:
+            return self._outcome(terms, reply)
+
+    def _outcome(self, terms: Terms, reply: Reply) -> Outcome:
+        unavailable = trouble(reply, self._where)
         # In its own words: a gateway's page has status 200, too.
-        if unavailable is None and answer.status in {200, 204}:
+        if unavailable is None and reply.status in {200, 204}:
             return Outcome(Fate.REVOKED)
-        if unavailable is None and answer.status == 403:
+        if unavailable is None and reply.status == 403:
             return Outcome(
                 Fate.ENDS_AT_TTL,
                 "the policy does not allow sys/leases/revoke; it also ends with the "
                 "process's own token",
             )
         raise unavailable or lease_error(
-            answer, self._where, terms.lease_id, "revocation"
+            reply, self._where, terms.lease_id, "revocation"
         )
 
     def close(self) -> None:
@@ -169,10 +177,11 @@ class OpenBao:
         self._client.close()
 
     def _terms(
-        self, scope: Scope, reply: Mapping[str, Any], answer: Answer, login: Grant
+        self, scope: Scope, content: Object, sent_at: float, login: Grant
     ) -> Terms:
         where, path = self._where, scope.options["path"]
-        if not isinstance(reply.get("lease_id"), str):
+        lease_id = content.get("lease_id")
+        if not isinstance(lease_id, Sealed):
             raise unusable(where, "lease_id", "a text, empty for what is not leased")
         terms = Terms(
             scope=scope.name,
@@ -182,24 +191,24 @@ class OpenBao:
             lifetime=scope.ttl,
             deadline=0.0,
         )
-        if reply["lease_id"]:
+        if len(lease_id) > 0:
             # Dies with the login's token, whatever its own duration says.
             terms = replace(
                 terms,
-                lease_id=word(reply, "lease_id", where),
-                lifetime=duration(reply, "lease_duration", where),
-                renewable=reply.get("renewable") is True,
+                lease_id=word(content, "lease_id", where),
+                lifetime=duration(content, "lease_duration", where),
+                renewable=content.get("renewable") is True,
                 parent=login.terms.lease_id,
             )
         elif is_identity_token(path):
             terms = replace(
                 terms,
-                lease_id=f"jwt:{word(reply, 'request_id', where)}",
-                lifetime=duration(part(reply, "data", where), "ttl", where)
+                lease_id=f"jwt:{word(content, 'request_id', where)}",
+                lifetime=duration(part(content, "data", where), "ttl", where)
                 - JWT_ROUNDING,
             )
         self._check(scope, terms)
-        return replace(terms, deadline=answer.sent_at + terms.lifetime)
+        return replace(terms, deadline=sent_at + terms.lifetime)
 
     def _check(self, scope: Scope, terms: Terms) -> None:
         if terms.lifetime <= 0:

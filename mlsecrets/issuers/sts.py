@@ -20,6 +20,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlencode
@@ -28,6 +29,7 @@ from ..errors import AccessRefused, ClockSkew, IssuerError
 from ..grant import Ending, Fate, Grant, Outcome, Terms
 from ..issuer import Context, Limits
 from ..keys import Key
+from ..memory import Draft
 from ..policy import session_policy
 from ..scope import Scope
 from ._answer import Answer
@@ -35,7 +37,7 @@ from ._deadline import within
 from ._http import HTTPClient
 from ._revoker import PROOF_LIFETIME, Revoker
 from ._server_clock import ServerClock
-from ._sts_answers import expiration, parse, refusal, session_credentials
+from ._sts_answers import Leaves, expiration, parse, refusal, session_credentials
 
 log = logging.getLogger("mlsecrets")
 
@@ -123,13 +125,13 @@ class STS:
     def _issue(self, scope: Scope, timeout: float) -> Grant:
         # The unique name is what a revoker denies and what the store's log shows.
         session = f"{scope.name[:31]}-{uuid.uuid4().hex}"[:SESSION_NAME_LENGTH]
-        answer = self._assume(scope, session, timeout)
-        if answer.status != 200:
-            raise refusal(answer, self._where, scope.options["role"])
-        leaves = parse(answer, self._where)
-        self._store_clock.hear(answer)
-        terms = self._terms(scope, session, leaves, answer)
-        grant = Grant(terms, session_credentials(leaves, self._where))
+        with self._assume(scope, session, timeout) as answer:
+            if answer.status != 200:
+                raise refusal(answer, self._where, scope.options["role"])
+            leaves = parse(answer, self._where)
+            self._store_clock.hear(answer)
+            terms = self._terms(scope, session, leaves, answer)
+            grant = Grant(terms, session_credentials(leaves, self._where))
         trouble = self._clock_trouble(answer) or self._terms_trouble(scope, grant.terms)
         if trouble is not None:
             self._discard(grant, timeout)
@@ -187,20 +189,20 @@ class STS:
             scope, options={"path": self._jwt_path, "credentials": "bearer"}
         )
         jwt = self._jwt_issuer.issue(jwt_scope, timeout).credentials
-        try:
-            body = urlencode({**form, "WebIdentityToken": jwt.reveal("token")}).encode()
-        finally:
-            jwt.close()
-        return self._http.call(
-            "POST",
-            "/",
-            timeout=timeout,
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-            body=body,
-        )
+        with Draft() as body:
+            with closing(jwt):
+                body.add(urlencode(form)).add("&WebIdentityToken=")
+                body.add_form(jwt.sealed("token"))
+            return self._http.call(
+                "POST",
+                "/",
+                timeout=timeout,
+                headers={"Content-Type": "application/x-www-form-urlencoded"},
+                body=body.sealed,
+            )
 
     def _terms(
-        self, scope: Scope, session: str, leaves: dict[str, str], answer: Answer
+        self, scope: Scope, session: str, leaves: Leaves, answer: Answer
     ) -> Terms:
         # Both instants are the server's, so that our own clock cannot lengthen the
         # life; Date counts whole seconds, hence one second less.

@@ -1,8 +1,7 @@
-"""What an answer's headers say about time, and what its body is."""
+"""What an answer's headers say about time."""
 
 from __future__ import annotations
 
-import json
 from datetime import datetime, timezone
 from email.utils import format_datetime, formatdate
 
@@ -83,31 +82,6 @@ def test_every_date_is_read(instant: datetime) -> None:
     """To the second."""
     whole = instant.replace(microsecond=0)
     assert answer(Date=format_datetime(whole, usegmt=True)).date == whole.timestamp()
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b'"text"',
-        b'{"half": ',
-        b"<html></html>",
-        b"\xff\xfe",
-        b"[" * 100_000,
-        b'{"a":' * 100_000,
-    ],
-)
-def test_a_body_that_is_no_json_object(body: bytes) -> None:
-    """None, and no exception of any parser."""
-    assert answer(body).json() is None
-
-
-@given(st.dictionaries(st.text(), st.integers() | st.text() | st.none()))
-def test_a_body_that_is_one(content: dict[str, object]) -> None:
-    """As it was sent."""
-    assert answer(json.dumps(content).encode()).json() == content
 
 
 def test_the_servers_clock_goes_on_without_ours() -> None:

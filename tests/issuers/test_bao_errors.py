@@ -16,6 +16,7 @@ from mlsecrets.issuers._bao_errors import (
     token_error,
     trouble,
 )
+from mlsecrets.issuers._bao_reply import Reply
 from tests.issuers.peers import sealed
 
 WHERE = "issuer bao"
@@ -36,13 +37,13 @@ FOREIGN = [
 ]
 
 
-def answer(status: int, *said: str, **headers: str) -> Answer:
+def answer(status: int, *said: str, **headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return of(status, json.dumps({"errors": list(said)}).encode(), named)
 
 
-def of(status: int, body: bytes, headers: dict[str, str] | None = None) -> Answer:
-    return Answer(status, headers or {}, sealed(body), 0.0, 0.0, 0.0)
+def of(status: int, body: bytes, headers: dict[str, str] | None = None) -> Reply:
+    return Reply(Answer(status, headers or {}, sealed(body), 0.0, 0.0, 0.0))
 
 
 @pytest.mark.parametrize(

@@ -177,7 +177,7 @@ def test_no_bytes_break_the_parser(body: bytes) -> None:
 def test_an_end_that_cannot_be_read(text: str) -> None:
     """No guess is made; what is beyond any calendar counts as unreadable or is far."""
     try:
-        instant = expiration({"Expiration": text}, WHERE)
+        instant = expiration({"Expiration": sealed(text.encode())}, WHERE)
     except errors.BadAnswer as error:
         assert "Expiration" in str(error)  # noqa: PT017  or it is a number
     else:
@@ -186,18 +186,18 @@ def test_an_end_that_cannot_be_read(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["AccessKeyId", "SecretAccessKey", "SessionToken"])
-@pytest.mark.parametrize("value", [None, "", "two words", "line\nbreak", "\ud800", "é"])
+@pytest.mark.parametrize("value", [None, "", "two words", "line\nbreak", "a\0", "é"])
 def test_a_key_that_cannot_be_used(name: str, value: str | None) -> None:
     """It is named, and not shown."""
     leaves = {
-        "AccessKeyId": "ASIAEXAMPLE",
-        "SecretAccessKey": "wJalr/+=",
-        "SessionToken": "eyJhbGciOi",
+        "AccessKeyId": sealed(b"ASIAEXAMPLE"),
+        "SecretAccessKey": sealed(b"wJalr/+="),
+        "SessionToken": sealed(b"eyJhbGciOi"),
     }
     session_credentials(leaves, WHERE).close()
     del leaves[name]
     if value is not None:
-        leaves[name] = value
+        leaves[name] = sealed(value.encode())
     with pytest.raises(errors.BadAnswer, match=name) as caught:
         session_credentials(leaves, WHERE)
     assert not value or value not in caught.value.diagnostics()

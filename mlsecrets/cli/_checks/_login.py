@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
-from typing import Any
 
 from ...clock import Clock
 from ...errors import MLSecretsError
 from ...grant import Fate, Grant
 from ...issuers._bao_client import BaoClient
 from ...issuers._bao_login import BaoLogin
+from ...issuers._sealed_json import Value
 from ...issuers.openbao import OpenBao
 from ...manifest import Manifest, Section, kinds
+from ...memory import Sealed
 from ...scope import Scope
 from .._format import spoken
 from ._check import Check, failed
@@ -39,7 +39,7 @@ def login(
         session = BaoLogin(client, who, clock)
         grant = session.issue(_scope(name), TIMEOUT)
         with grant.credentials.buffer:
-            token = _token(client, grant)
+            display_name, policies = _token(client, grant)
             ending = session.retire(grant)
         outcome = session.end(ending, TIMEOUT)
         ending.close()
@@ -49,8 +49,8 @@ def login(
     finally:
         client.close()
     found = [
-        f"identity {identity.name} ({identity.kind}) is {token['display_name']}",
-        f"policies {', '.join(token['policies'])}",
+        f"identity {identity.name} ({identity.kind}) is {display_name}",
+        f"policies {', '.join(policies)}",
         f"token lives {spoken(grant.terms.lifetime)}"
         + (", renewable" if grant.terms.renewable else ", not renewable"),
         f"accessor {grant.terms.lease_id}",
@@ -60,26 +60,29 @@ def login(
     yield Check(check, ok=True, found="; ".join(found))
 
 
-def _token(client: BaoClient, grant: Grant) -> dict[str, Any]:
+def _token(client: BaoClient, grant: Grant) -> tuple[str, list[str]]:
     """What the server says of the token: display name and policies."""
-    answer = client.call(
+    with client.call(
         "GET",
         "auth/token/lookup-self",
         timeout=TIMEOUT,
-        token=partial(grant.credentials.reveal, "token"),
-    )
-    unknown = {"display_name": "somebody", "policies": ["unknown"]}
-    if answer.status != 200:  # policies without "default" forbid the question
-        return unknown
-    data = client.decode(answer).get("data")
-    if not isinstance(data, dict):
-        return unknown
-    # `policies` are the token's; those of its entity and groups come on top.
-    policies = [*data.get("policies", []), *(data.get("identity_policies") or [])]
-    return {
-        "display_name": data.get("display_name") or "somebody",
-        "policies": policies or ["none"],
-    }
+        token=grant.credentials.sealed("token"),
+    ) as reply:
+        # Without the policy "default" the question is forbidden.
+        data = client.decode(reply).get("data") if reply.status == 200 else None
+        if not isinstance(data, dict):
+            return "somebody", ["unknown"]
+        # `policies` are the token's; those of its entity and groups come on top.
+        policies = _texts(data.get("policies")) + _texts(data.get("identity_policies"))
+        return "".join(_texts([data.get("display_name")])) or "somebody", (
+            policies or ["none"]
+        )
+
+
+def _texts(values: Value) -> list[str]:
+    """The texts of a list, which are public."""
+    listed = values if isinstance(values, list) else []
+    return [value.text() for value in listed if isinstance(value, Sealed)]
 
 
 def _scope(name: str) -> Scope:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from ...clock import Clock
 from ...errors import MLSecretsError
 from ...issuers._answer import Answer
 from ...issuers._http import HTTPClient
+from ...issuers._sealed_json import read_object
 from ...issuers.openbao import OpenBao
 from ...issuers.sts import MAX_SKEW
 from ...manifest import Section, kinds
+from ...memory import Sealed
 from ._check import Check, failed
 
 #: Seconds for an answer to a question that costs a server nothing.
@@ -46,7 +47,8 @@ def issuer(name: str, section: Section, clock: Clock) -> Iterator[Check]:
     finally:
         client.close()
     took = (clock.monotonic() - started) * 1000
-    yield (_bao_health if is_bao else _answers)(name, address, took, answer)
+    with answer:
+        yield (_bao_health if is_bao else _answers)(name, address, took, answer)
     yield clocks(name, answer.skew)
 
 
@@ -68,7 +70,9 @@ def revoker(name: str, section: Section, clock: Clock) -> Check:
     finally:
         client.close()
     # Others refuse it as well, OpenBao with 403: only a revoker says {"error": "..."}.
-    if answer.status in {400, 403} and isinstance(_object(answer).get("error"), str):
+    with answer:
+        said = (read_object(answer.body) or {}).get("error")
+    if answer.status in {400, 403} and isinstance(said, Sealed):
         return Check(f"revoker {name}", ok=True, found=f"{address} answers")
     return Check(
         f"revoker {name}",
@@ -110,12 +114,14 @@ def _answers(name: str, address: str, took: float, answer: Answer) -> Check:
 
 
 def _bao_health(name: str, address: str, took: float, answer: Answer) -> Check:
-    health = _object(answer)
+    health = read_object(answer.body) or {}
     check = f"issuer {name}"
     found = f"{address} answers in {took:.0f} ms"
     if answer.status == 200:
-        version = f", version {health['version']}" if "version" in health else ""
-        return Check(check, ok=True, found=found + version)
+        version = health.get("version")
+        if isinstance(version, Sealed):
+            found += f", version {version.text()}"
+        return Check(check, ok=True, found=found)
     if health.get("sealed") is True and health.get("initialized") is not False:
         remedy = "an operator has to unseal it (bao operator unseal)"
         return Check(check, ok=False, found=f"{address} is sealed", remedy=remedy)
@@ -130,10 +136,6 @@ def _bao_health(name: str, address: str, took: float, answer: Answer) -> Check:
         found=f"{found}, but its health is {answer.status}",
         remedy="check that the address is an OpenBao or Vault server's, and its log",
     )
-
-
-def _object(answer: Answer) -> dict[str, Any]:
-    return answer.json() or {}
 
 
 def _is_openbao(section: Section) -> bool:
