@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from ._buffer import SecretBuffer
+from ._opaque import Opaque
 from ._scrub import copy, scrub
 from ._sealed import Sealed
 
@@ -23,12 +24,15 @@ _FORM_PLAIN = re.compile(rb"[A-Za-z0-9._~-]+")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-class Draft:
+class Draft(Opaque):
     """A text that grows in locked memory; wiped at the end of its `with` block.
 
     Args:
         size: bytes that it has room for at first.
     """
+
+    WHAT = "a draft"
+    INSTEAD = "send what is needed to compose it there"
 
     __slots__ = ("_buffer", "_used")
 
