@@ -1,0 +1,1 @@
+"""What clients leave of a secret in their memory, seen from outside."""

@@ -1,0 +1,152 @@
+"""One client in a process of its own, looked at in each of its pauses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .observe import Count, Sight, observe
+from .plan import CLIENTS, IDENTITY_FILE, Client
+from .world import Way, World
+
+#: The pauses of a client.
+DURING, AFTER = "during", "after"
+#: Seconds after which a client is taken to hang.
+LONGEST = 120.0
+#: Variables of this machine that would change what clients do.
+_FOREIGN = ("AWS_", "MLFLOW_", "MLSECRETS_", "OTEL_", "VAULT_", "BAO_", "API_TOKEN")
+
+
+class Unproven(Exception):
+    """A run that says nothing, and why."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one run showed.
+
+    Attributes:
+        sights: by pause.
+        planted: what was found of a copy that was planted at the end: full ones, and
+            pieces.
+    """
+
+    sights: Mapping[str, Sight]
+    planted: Count
+
+
+def run(name: str, world: World, *, tls: bool, dump: bool = True) -> Found:
+    """Run a client once.
+
+    Raises:
+        Unproven: it failed, did not have the secrets that it should have had, or what
+            was planted in it was not found.
+        Unseen: this process may not look into it.
+    """
+    client = CLIENTS[name]
+    with world.way(tls=tls) as way, _Process(name, _environment(client, way)) as child:
+        sights = {}
+        for pause in (DURING, AFTER):
+            child.wait()
+            _check_kinds(client, way)
+            sights[pause] = observe(child.pid, way.seen.all(), world.folder, dump=dump)
+            child.go_on()
+        secret = way.seen.all()[-1]
+        child.plant(secret.value)
+        child.wait()
+        sight = observe(child.pid, [secret], world.folder, dump=dump)
+        planted = sight.counts[secret.kind]
+        before = sights[AFTER].counts[secret.kind]
+        if planted.full <= before.full or planted.pieces <= before.pieces:
+            raise Unproven(f"{name}: what was planted was not found")
+        child.go_on()
+        return Found(sights, planted)
+
+
+def _check_kinds(client: Client, way: Way) -> None:
+    kinds = {secret.kind for secret in way.seen.all()}
+    if kinds != set(client.kinds):
+        raise Unproven(
+            f"{client.title}: had {', '.join(sorted(kinds))}, expected "
+            f"{', '.join(sorted(client.kinds))}"
+        )
+
+
+def _environment(client: Client, way: Way) -> dict[str, str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_FOREIGN)
+    }
+    given = {
+        name: str(way.mint_identity()) if what == IDENTITY_FILE else way.mint_bearer()
+        for name, what in client.given.items()
+    }
+    if IDENTITY_FILE in client.given.values():
+        given["AWS_ROLE_ARN"] = way.place.role
+    return {
+        **kept,
+        **way.environment(),
+        **given,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+    }
+
+
+class _Process:
+    """The client's process; ended with the block, and when it takes too long."""
+
+    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+        self._name = name
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  closed below
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __package__ or "", name],
+            cwd=Path(__file__).parents[1],
+            env=dict(environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            bufsize=0,
+        )
+        self._hanging = threading.Timer(LONGEST, self._process.kill)
+        self._hanging.daemon = True
+        self._hanging.start()
+        self.pid = self._process.pid
+
+    def __enter__(self) -> _Process:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._hanging.cancel()
+        self._process.kill()
+        self._process.communicate()
+        self._errors.close()
+
+    def wait(self) -> None:
+        """Until it pauses.
+
+        Raises:
+            Unproven: it ended instead.
+        """
+        if self._process.stdout is None or not self._process.stdout.read(1):
+            self._errors.seek(0)
+            said = self._errors.read().decode(errors="replace")[-4000:]
+            raise Unproven(f"{self._name} came to no pause:\n{said}")
+
+    def go_on(self) -> None:
+        """End its pause."""
+        self._write(b"\n")
+
+    def plant(self, value: bytes) -> None:
+        """Give it something to be found."""
+        self._write(value + b"\n")
+
+    def _write(self, line: bytes) -> None:
+        if self._process.stdin is not None:
+            self._process.stdin.write(line)

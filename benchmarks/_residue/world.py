@@ -1,0 +1,216 @@
+"""The real servers, and for each run a way to them that learns what is secret."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import requests
+
+from mlsecrets.devstack import DevStack
+
+from .certificates import Certificate
+from .recorder import Recorder
+from .secrets import BEARER, IDENTITY, Seen
+
+#: Seconds that credentials live: no run is so long, and botocore does not refresh its
+#: own before 15 minutes are left.
+TTL = 1800.0
+#: What is read from the store.
+KEY = "digits/residue"
+CONTENT = b"residue" * 100
+_TIMEOUT = 30.0  # seconds
+#: A stored token that may be sent to OpenBao itself: what hvac needs.
+_STORED = """
+[scopes.vault]
+owner = "hub@example.org"
+version = "1.0.0"
+issuer = "bao"
+path = "secret/data/vault"
+fields = {{ token = "vault_token" }}
+ttl = "{ttl:.0f}s"
+max_ttl = "1h"
+access = ["use {address}"]
+"""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a client is told: where things are, and no secret.
+
+    Attributes:
+        bao: OpenBao's address.
+        store: the store's, its STS at the same one.
+        mlflow: the tracking server's.
+        ca_file: whom to trust; empty without TLS.
+        role_id_file: the process's name at OpenBao.
+        secret_id_file: its password.
+        role: what may read the store.
+        manifest: for leases.
+    """
+
+    bao: str
+    store: str
+    mlflow: str
+    ca_file: str
+    role_id_file: str
+    secret_id_file: str
+    role: str
+    manifest: str
+
+
+class World:
+    """The embedded stack, with an object to read, and a certificate.
+
+    Args:
+        stack: with MLflow and an administrator.
+        folder: a private one, for what lasts as long as the stack.
+    """
+
+    def __init__(self, stack: DevStack, folder: Path) -> None:
+        if stack.mlflow is None:
+            raise ValueError("expected a stack with MLflow: DevStack(mlflow=True)")
+        self.stack = stack
+        self.mlflow = stack.mlflow.address
+        self.folder = folder
+        self.certificate = Certificate(folder)
+        admin = stack.admin_s3()
+        admin.put_object(Bucket="datasets", Key=KEY, Body=CONTENT)
+        admin.close()
+        ops = stack.openbao.admin()
+        made = ops.request(
+            "POST", "auth/token/create", {"policies": ["job"], "ttl": f"{TTL:.0f}s"}
+        )
+        token = made.json()["auth"]["client_token"]
+        ops.request("POST", "secret/data/vault", {"data": {"vault_token": token}})
+
+    @contextmanager
+    def way(self, *, tls: bool) -> Iterator[Way]:
+        """Recorders before every server, for one run."""
+        with ExitStack() as exits:
+            yield Way(self, exits, tls=tls)
+
+    def refusals(self) -> dict[str, int]:
+        """What each server answers to a credential that is none."""
+        stack = self.stack
+        asked = {
+            "OpenBao": (f"{stack.openbao.address}/v1/secret/data/hf", "X-Vault-Token"),
+            "the store": (
+                f"{stack.store.address}/datasets/{KEY}",
+                "X-Amz-Security-Token",
+            ),
+            "MLflow": (
+                f"{self.mlflow}/api/2.0/mlflow/experiments/search?max_results=1",
+                "Authorization",
+            ),
+        }
+        return {
+            name: requests.get(
+                url, headers={header: "Bearer none"}, timeout=_TIMEOUT
+            ).status_code
+            for name, (url, header) in asked.items()
+        }
+
+
+class Way:
+    """One run's addresses, and the secrets that have passed there.
+
+    Attributes:
+        seen: every secret so far.
+        place: what the client is told.
+    """
+
+    def __init__(self, world: World, exits: ExitStack, *, tls: bool) -> None:
+        stack = world.stack
+        self.seen = Seen()
+        self._stack = stack
+        context = world.certificate.context if tls else None
+        self._behind = {
+            "bao": stack.openbao.address,
+            "store": stack.store.address,
+            "mlflow": world.mlflow,
+            "revoker": stack.revoker.address,
+        }
+        at = {
+            name: exits.enter_context(Recorder(address, self.seen, context)).address
+            for name, address in self._behind.items()
+        }
+        ca_file = str(world.certificate.ca_file) if tls else ""
+        number = at["bao"].rpartition(":")[2]
+        manifest = world.folder / f"mlsecrets-{number}.toml"
+        manifest.write_text(self._manifest(at, ca_file))
+        exits.callback(manifest.unlink)
+        self.place = Place(
+            bao=at["bao"],
+            store=at["store"],
+            mlflow=at["mlflow"],
+            ca_file=ca_file,
+            role_id_file=str(stack.openbao.role_id_file),
+            secret_id_file=str(stack.openbao.secret_id_file),
+            role="arn:aws:iam::role/data-reader",
+            manifest=str(manifest),
+        )
+        self._identity_file = world.folder / f"web-identity-{number}"
+        exits.callback(self._identity_file.unlink, missing_ok=True)
+
+    def environment(self) -> Mapping[str, str]:
+        """That every client finds: addresses, and whom to trust."""
+        place = self.place
+        trust = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+        return {
+            "RESIDUE_PLACE": json.dumps(asdict(place)),
+            "MLSECRETS_CONFIG": place.manifest,
+            "MLFLOW_TRACKING_URI": place.mlflow,
+            "AWS_ENDPOINT_URL_STS": place.store,
+            "AWS_ENDPOINT_URL_S3": place.store,
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            **(dict.fromkeys(trust, place.ca_file) if place.ca_file else {}),
+        }
+
+    def mint_bearer(self) -> str:
+        """A token for MLflow, as an administrator would put it into an environment."""
+        token = self._mint("identity/oidc/token/mlflow")
+        self.seen.add(BEARER, token)
+        return token
+
+    def mint_identity(self) -> Path:
+        """A file with a token for the STS, as a platform would mount it."""
+        token = self._mint("identity/oidc/token/s3")
+        self.seen.add(IDENTITY, token)
+        self._identity_file.touch(mode=0o600)
+        self._identity_file.write_text(token)
+        return self._identity_file
+
+    def _mint(self, path: str) -> str:
+        # Not by the recorder: the login is not the client's.
+        bao = self._behind["bao"]
+        body = {
+            "role_id": self._stack.openbao.role_id_file.read_text(),
+            "secret_id": self._stack.openbao.secret_id_file.read_text(),
+        }
+        login = requests.post(
+            f"{bao}/v1/auth/approle/login", json=body, timeout=_TIMEOUT
+        )
+        token = login.json()["auth"]["client_token"]
+        answer = requests.get(
+            f"{bao}/v1/{path}", headers={"X-Vault-Token": token}, timeout=_TIMEOUT
+        )
+        minted: str = answer.json()["data"]["token"]
+        return minted
+
+    def _manifest(self, at: Mapping[str, str], ca_file: str) -> str:
+        text = self._stack.manifest_path.read_text()
+        # Relative paths in it mean files beside the original.
+        text = re.sub(r'(_file = )"([^"/]+)"', rf'\1"{self._stack.folder}/\2"', text)
+        for name, address in self._behind.items():
+            text = text.replace(address, at[name])
+        if ca_file:
+            # Each address of a server is followed by whom to trust there.
+            text = re.sub(r"(?m)^(address = .*)$", rf'\1\nca_file = "{ca_file}"', text)
+        return text + _STORED.format(ttl=TTL, address=at["bao"])
