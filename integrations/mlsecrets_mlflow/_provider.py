@@ -14,6 +14,10 @@ from mlflow.tracking.request_auth.abstract_request_auth_provider import (
 from requests.auth import AuthBase
 
 from mlsecrets import Lease, hold, open_scopes
+from mlsecrets.http import LeaseAuth
+
+from ._leaks import refuse_leak
+from ._sessions import READER, keep_late
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -54,6 +58,7 @@ class LeaseRequestAuthProvider(RequestAuthProvider):
         if uri.startswith(("http://", "https://")):
             # Here MLflow passes our errors on as they are; later it wraps them.
             lease_for(uri)
+        keep_late()
         return TrackingAuth()
 
 
@@ -61,8 +66,16 @@ class TrackingAuth(AuthBase):
     """Signs each request by where it goes: a model registry may lie elsewhere."""
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
-        """Sign a request (called by `requests`)."""
-        return lease_for(request.url or "").auth()(request)
+        """Sign a request (called by `requests`).
+
+        Raises:
+            SecretLeak: a live secret would be recorded with it.
+            NotLeased: the lease may not be used there.
+            MLSecretsError: there is no lease for it, and none to get.
+        """
+        refuse_leak(request)
+        held = lease_for(request.url or "")
+        return LeaseAuth(held.reference, READER)(request)
 
     def __repr__(self) -> str:
         return "<TrackingAuth>"

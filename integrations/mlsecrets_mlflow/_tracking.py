@@ -15,8 +15,10 @@ from mlflow.tracking.request_auth.registry import fetch_auth
 
 from mlsecrets import Lease, lease
 from mlsecrets.errors import LeaseError, NotLeased
+from mlsecrets.http import LateSession
 
 from ._provider import NAME, SCOPE_VARIABLE, TrackingAuth, scope_for
+from ._sessions import late_sessions
 
 _log = logging.getLogger(__name__)
 
@@ -39,8 +41,9 @@ COLLECTORS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT
 def tracking(uri: str | None = None, *, scope: str | None = None) -> Iterator[Lease]:
     """Lease what MLflow needs for a block, and have everything sent before it ends.
 
-    Inside, the tracking URI is the leased server's and every request to it is signed,
-    on MLflow's own threads and in processes started here too. At the end, also after an
+    Inside, the tracking URI is the leased server's and every request to it is signed as
+    it is sent, on MLflow's own threads and in processes started here too; one that
+    would have a live secret recorded is refused. At the end, also after an
     exception: what was logged asynchronously is sent, runs begun inside are ended, and
     only then the lease is. A block of `mlsecrets.lease` around it may hold the same
     scope; they share it.
@@ -65,6 +68,7 @@ def tracking(uri: str | None = None, *, scope: str | None = None) -> Iterator[Le
         if scope is not None:
             settings[SCOPE_VARIABLE] = scope
         exits.enter_context(_environment(settings))
+        exits.enter_context(late_sessions())
         _check_signing(uri)
         exits.enter_context(_tracking_uri(uri))
         outer = mlflow.active_run()
@@ -144,7 +148,8 @@ def _check_signing(uri: str) -> None:
             remedy="install mlsecrets again, so that its entry points are there; look "
             "for another package with a provider of that name",
         )
-    requests.Request("GET", uri, auth=auth).prepare()
+    with LateSession() as session:
+        session.prepare_request(requests.Request("GET", uri, auth=auth))
 
 
 @contextmanager
