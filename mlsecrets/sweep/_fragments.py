@@ -60,7 +60,8 @@ class FragmentSearch:
                 run = self._longest(memory, base, address, first, last)
                 if run is not None:
                     seen = run.address + run.length
-                    yield run
+                    if not self._is_of_another(memory, base, run):
+                        yield run
 
     def pieces(self, size: int) -> int:
         """How many runs there are in the first bytes of the scratch."""
@@ -131,9 +132,7 @@ class FragmentSearch:
         run = Run(
             base + begin, index, begin - origin, end - begin, end - begin == form.length
         )
-        if run.length < form.shortest or self._is_of_another(memory, base, run):
-            return None
-        return run
+        return run if run.length >= form.shortest else None
 
     def _is_of_another(self, memory: Bytes, base: int, run: Run) -> bool:
         form = self._forms[run.form]
