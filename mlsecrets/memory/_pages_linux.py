@@ -47,6 +47,7 @@ class _Region(NamedTuple):
     address: int
     length: int
     protection: Protection
+    pid: int  # whose it is: a forked child must not touch it
 
 
 _SPARES = 2  # of the sixteen pages that 64 KiB allow
@@ -63,11 +64,11 @@ def map_linux(size: int) -> Mapped:
     _lay_zeros_after_forks()
     length = -(-size // _PAGE) * _PAGE
     with _MAKING:
-        region = _SPARE.pop() if length == _PAGE and _SPARE else _make(length)
+        region = _spare(length) or _make(length)
     array = _bytes_type(length).from_address(region.address)
     # Not when the buffer is wiped but when the last slice of it is gone: whoever kept
     # one reads zeros, and never memory that is not there. At exit the kernel does it.
-    weakref.finalize(array, _give_back, region, os.getpid()).atexit = False
+    weakref.finalize(array, _give_back, region).atexit = False
     return Mapped(memoryview(array).cast("B"), region.address, region.protection)
 
 
@@ -79,17 +80,25 @@ def _make(length: int) -> _Region:
     try:
         protection = _fill(address, length)
     except OSError:
-        libc("munmap")(base, length + 2 * _PAGE)
+        # Only the guards: where the move failed, what lies between may be anybody's.
+        libc("munmap")(base, _PAGE)
+        libc("munmap")(address + length, _PAGE)
         raise
     if protection.kind == "secretmem":
         _ABSENT_AFTER_FORK[address] = length
-    return _Region(address, length, protection)
+    return _Region(address, length, protection, os.getpid())
 
 
-def _give_back(region: _Region, pid: int) -> None:
+def _spare(length: int) -> _Region | None:
+    if length == _PAGE and _SPARE and _SPARE[-1].pid == os.getpid():
+        return _SPARE.pop()
+    return None
+
+
+def _give_back(region: _Region) -> None:
+    address, length, protection, pid = region
     if os.getpid() != pid:
-        return  # a forked child: what lies there is not ours
-    address, length, protection = region
+        return
     if protection.kind == "secretmem" and length == _PAGE and len(_SPARE) < _SPARES:
         ctypes.memset(address, 0, length)  # whoever kept a slice may have written
         _SPARE.append(region)
