@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from .storage.s3fs import LeaseS3FileSystem
 
 
+#: Seconds that requests under way at the end of a block get to be answered, before
+#: their credentials are ended: an answer of the store takes milliseconds.
+DRAIN = 2.0
+
+
 class Lease:
     """One scope's credentials, valid for as long as the lease is open.
 
@@ -404,7 +409,11 @@ def close_leases(*leases: Lease) -> None:
     if session is None or not ours:
         return
     # Asked before the end, which takes the issuers away that know it.
-    routed = sum(map(_is_s3, ours))
+    stored = [held.scope for held in ours if _is_s3(held)]
+    if stored:
+        from .storage import _readers
+
+        _readers.quiesce(session.would_end(*stored), DRAIN)
     reports = session.release(*(held.scope for held in ours))
     for held in ours:
         held._report = reports.get(held.scope)

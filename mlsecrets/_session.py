@@ -6,6 +6,7 @@ and their logins, the renewals, the broker. A process without a lease holds noth
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -26,6 +27,8 @@ from .grant import Ending, Outcome
 from .manifest import Manifest
 from .report import EndedGrant, ExitReport, ShredReport
 from .view import ScopeView
+
+log = logging.getLogger("mlsecrets")
 
 #: What names this process's rank among its neighbours, for the renewal jitter: set by
 #: torchrun and SLURM.
@@ -118,7 +121,7 @@ class Session:
             raise
         return opened.live
 
-    def release(self, *names: str) -> dict[str, ExitReport]:
+    def release(self, *names: str, exiting: bool = False) -> dict[str, ExitReport]:
         """Let go of leases; those that nobody else holds are ended, and reported on.
 
         All of them are ended at their issuers before any memory is searched: a search
@@ -143,9 +146,12 @@ class Session:
         logins = []
         if stack is not None and self._stack is not stack:
             logins = self._take_down(stack, until)
-        shredded = shred(
-            [live for live, _ in ended], self._options.sweeping, self.clock
-        )
+        lives = [live for live, _ in ended]
+        sweeping = self._options.sweeping
+        shredded = shred(lives, sweeping, self.clock, exiting=exiting)
+        if stack is not None and self._stack is not stack:
+            # Not before: what the sweep finds was not to be read by others.
+            stack.posture.restore()
         reports = {}
         for live, outcomes in ended:
             report = self._report(live, outcomes, shredded[live.scope.name])
@@ -174,6 +180,11 @@ class Session:
         """Whether a lease of this scope is open here."""
         return scope in self._open
 
+    def would_end(self, *names: str) -> list[str]:
+        """Those of these leases that nobody else holds."""
+        with self._lock:
+            return [name for name in names if self._open[name].users == 1]
+
     @property
     def busy(self) -> bool:
         """Whether any lease is open here."""
@@ -195,12 +206,12 @@ class Session:
         return stack.broker.path if stack is not None and stack.broker else None
 
     def close(self) -> dict[str, ExitReport]:
-        """End every lease that is still open, however many hold it."""
+        """At the interpreter's exit: end every lease, however many hold it."""
         with self._lock:
             for opened in self._open.values():
                 opened.users = 1
             names = list(self._open)
-        return self.release(*names)
+        return self.release(*names, exiting=True)
 
     def forget(self) -> None:
         """In a forked child: nothing of this is ours any more."""
@@ -225,6 +236,9 @@ class Session:
             )
             if self._sigterm is not None:
                 self._sigterm.install()
+            if self._options.harden:
+                for refused in self._stack.posture.harden():
+                    log.warning("not hardened: %s", refused)
         return self._stack
 
     def _lives(self) -> list[LiveGrant]:

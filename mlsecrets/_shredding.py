@@ -21,7 +21,11 @@ Sweeping = Literal["revealed", "always", "never"]
 
 
 def shred(
-    lives: Sequence[LiveGrant], sweeping: Sweeping, clock: Clock
+    lives: Sequence[LiveGrant],
+    sweeping: Sweeping,
+    clock: Clock,
+    *,
+    exiting: bool = False,
 ) -> dict[str, ShredReport]:
     """Sweep once for all of these leases, wipe each, and say what was found.
 
@@ -29,6 +33,7 @@ def shred(
         lives: leases that have been closed.
         sweeping: see `configure`.
         clock: reads time.
+        exiting: the interpreter is, and all memory goes with it.
 
     Returns:
         by scope.
@@ -38,7 +43,8 @@ def shred(
     reasons: dict[str, str | None] = {}
     for live in lives:
         wanted = _needles(live, sweeping)
-        reasons[live.scope.name] = reason = _why_not(live, wanted, sweeping)
+        reason = _why_not(live, wanted, sweeping, exiting=exiting)
+        reasons[live.scope.name] = reason
         if reason is None:
             needles += wanted
     swept = sweep(needles, clock=clock) if needles else None
@@ -60,13 +66,15 @@ def _needles(live: LiveGrant, sweeping: Sweeping) -> list[Sealed]:
 
 
 def _why_not(
-    live: LiveGrant, needles: Sequence[Sealed], sweeping: Sweeping
+    live: LiveGrant, needles: Sequence[Sealed], sweeping: Sweeping, *, exiting: bool
 ) -> str | None:
     """Why memory is not swept for a lease; None if it is."""
     if not needles:
         return "nothing was revealed"
     if sweeping == "never":
         return "switched off"
+    if exiting:
+        return "the process ends, and its memory with it"
     if live.exposures.in_use() is not None:
         # What holds a store may be garbage already, in a cycle.
         gc.collect()

@@ -16,6 +16,7 @@ from .grant import Outcome
 from .issuer import Identity, Issuer
 from .manifest import Manifest
 from .manifest import kinds as manifest_kinds
+from .memory import Posture
 from .scope import Scope
 
 
@@ -47,6 +48,8 @@ class Stack:
         self.logins: dict[str, LiveGrant] = {}
         #: Serves the leases to this process's workers, once the first lease is there.
         self.broker: Broker | None = None
+        #: Hardened, if that was asked for, until its last lease is shredded.
+        self.posture = Posture()
         self._manifest = manifest
         self._recorder = recorder
         self._key = key

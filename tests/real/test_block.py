@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import json
 import os
 from pathlib import Path
@@ -151,6 +152,7 @@ def test_what_was_revealed_is_found_and_wiped(stack: DevStack) -> None:
     with lease("train-data") as data:
         revealed = data.snapshot().credentials.reveal("session_token")
         planted = bytearray(revealed.encode())
+        own = revealed.index(".") + 1  # a JWT's header is everybody's, and stays
         assert data.exposure == (Exposure("python", "session_token", How.REVEALED),)
     report = data.shred_report
     assert report.sweep is not None
@@ -158,8 +160,8 @@ def test_what_was_revealed_is_found_and_wiped(stack: DevStack) -> None:
     assert report.sweep.copies >= 2
     assert report.sweep.left == 0
     assert report.generations == 1
-    assert set(planted) == {ord("x")}
-    assert set(revealed) == {"x"}
+    assert set(planted[own:]) == {ord("x")}
+    assert set(revealed[own:]) == {"x"}
 
 
 def test_what_is_still_in_use_is_not_swept(stack: DevStack) -> None:
@@ -175,7 +177,7 @@ def test_what_is_still_in_use_is_not_swept(stack: DevStack) -> None:
         credentials.exposures.holds("some-store", store)
         revealed = credentials.reveal("session_token", "some-store")
     assert data.shred_report.not_swept == "some-store not closed"
-    assert set(revealed) != {"x"}
+    assert "." in revealed
     del store
 
 
@@ -186,6 +188,25 @@ def test_what_was_not_revealed_needs_no_sweep(stack: DevStack) -> None:
         data.snapshot()
     assert data.shred_report.sweep is None
     assert data.shred_report.not_swept == "nothing was revealed"
+
+
+def test_a_hardened_process_is_so_while_a_lease_is_open(stack: DevStack) -> None:
+    """Debuggers of the same user are refused, but for the sweep, and only then."""
+    before = Path("/proc/self/coredump_filter").stat().st_uid, dumpable()
+    configure(stack.manifest_path, harden=True, sweep="revealed")
+    with lease("train-data") as data:
+        assert dumpable() == 0
+        data.snapshot().credentials.reveal("session_token")
+        with lease("mlflow"):
+            pass
+        assert dumpable() == 0
+    assert data.shred_report.not_swept is None
+    assert (Path("/proc/self/coredump_filter").stat().st_uid, dumpable()) == before
+
+
+def dumpable() -> int:
+    """PR_GET_DUMPABLE (prctl(2))."""
+    return ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)
 
 
 def test_the_journal_holds_no_secret(stack: DevStack, tmp_path: Path) -> None:
