@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
+import pickle
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -379,3 +381,23 @@ def test_a_request_is_wiped_when_it_was_sent() -> None:
     assert len(list(live_mappings())) == before + 1
     answer.close()
     assert len(list(live_mappings())) == before
+
+
+# -- answers ---------------------------------------------------------------------------
+
+
+def test_an_answer_is_wiped_when_it_is_dropped() -> None:
+    """By whoever forgets to close it."""
+    before = len(list(live_mappings()))
+    answer = read(Pieces(FINE))
+    assert len(list(live_mappings())) == before + 1
+    del answer
+    assert len(list(live_mappings())) == before
+
+
+def test_an_answer_does_not_travel() -> None:
+    """Its memory is this process's."""
+    with read(Pieces(FINE)) as answer:
+        for send in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match="an answer does not"):
+                send(answer)
