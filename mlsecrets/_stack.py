@@ -84,7 +84,7 @@ class Stack:
         for login in self.logins.values():
             ended = login.close(until - self.clock.monotonic())
             outcomes += [(ending.terms.lease_id, outcome) for ending, outcome in ended]
-            login.shred()
+            login.tell_shredded({"generations": login.shred()})
         for issuer in self._issuers.values():
             issuer.close()
         return outcomes
