@@ -1,13 +1,14 @@
-"""A callback that finds out early what would fail late."""
+"""A callback that finds out early what would fail, or leak, late."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from mlsecrets import Reference
+from mlsecrets import Reference, refuse_secrets
 
+from ._leaks import refuse_hyperparameters
 from ._objects import (
     LEASED,
     check_writable,
@@ -27,6 +28,11 @@ class LeaseCallback(Callback):
     must have a folder that an open lease may write to; in a spawned rank, a folder at
     ``s3://`` becomes ``leases3://``, since plain ``s3://`` is not leased there.
 
+    Hyper-parameters and checkpoints that hold a live secret are refused before they
+    are written: hyper-parameters of the module, the data module and the loggers, and
+    checkpoints as they are when callbacks see them. `LeaseCheckpointIO` looks once more
+    at what is really written.
+
     It holds scope names only: its pickle goes to the ranks, its state to checkpoints.
     It does not flush loggers: Lightning finalizes them while the block is still open,
     after an exception too, and MLflow (from 2.17) then sends what it has queued.
@@ -40,11 +46,12 @@ class LeaseCallback(Callback):
         self.scopes = scopes
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Check the leases.
+        """Check the leases, and what loggers are about to write.
 
         Raises:
             NotLeased: one is not open, or none covers where checkpoints go.
             LeaseClosed, LeaseExpired, OwnerGone: one is not usable any more.
+            SecretLeak: a hyper-parameter holds a live secret.
         """
         for scope in self.scopes:
             Reference(scope).source().snapshot()
@@ -52,6 +59,29 @@ class LeaseCallback(Callback):
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, ModelCheckpoint) and callback.dirpath:
                     _prepare_folder(callback)
+        refuse_hyperparameters(trainer, pl_module)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look once more: the module's own `setup` comes after ours.
+
+        Raises:
+            SecretLeak: a hyper-parameter holds a live secret.
+        """
+        refuse_hyperparameters(trainer, pl_module)
+
+    def on_save_checkpoint(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        """Look before it is written.
+
+        Raises:
+            SecretLeak: the checkpoint holds a live secret; the message says under
+                which key.
+        """
+        refuse_secrets(checkpoint, "the checkpoint")
 
 
 def _prepare_folder(callback: ModelCheckpoint) -> None:

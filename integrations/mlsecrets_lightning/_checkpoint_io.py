@@ -7,6 +7,8 @@ from typing import Any
 
 from lightning.pytorch.plugins.io import CheckpointIO, TorchCheckpointIO
 
+from mlsecrets import refuse_secrets
+
 from ._objects import LEASED, check_writable, leased
 
 
@@ -16,6 +18,8 @@ class LeaseCheckpointIO(CheckpointIO):
     ``s3://`` is leased in every process of the run, also in spawned ranks. Before a
     checkpoint is serialised, the lease that covers it is there and valid, or the save
     fails with what is missing. Other paths pass as they are.
+
+    No checkpoint is written that holds a live secret. Tensors are not looked into.
 
     It holds no lease and no secret, so it pickles into ranks. Strategies that write
     their checkpoints themselves (FSDP, DeepSpeed) do not call it.
@@ -34,11 +38,13 @@ class LeaseCheckpointIO(CheckpointIO):
         path: str | os.PathLike[str],
         storage_options: Any | None = None,
     ) -> None:
-        """Save, if a valid lease covers it.
+        """Save, if it holds no secret, and a valid lease covers it.
 
         Raises:
+            SecretLeak: it does hold one; the message says under which key.
             NotLeased, LeaseExpired: none does; nothing was serialised or sent.
         """
+        refuse_secrets(checkpoint, f"checkpoint {os.fspath(path)}")
         target = leased(path)
         if target.startswith(LEASED):
             check_writable(target)
