@@ -286,6 +286,13 @@ def test_cycles_and_depth_are_no_obstacle(token: str) -> None:
     assert len(find_secrets(deep)) == 1
 
 
+def test_a_released_view_holds_nothing(token: str) -> None:
+    """It cannot be written either."""
+    view = memoryview(token.encode())
+    view.release()
+    refuse_secrets([view], "a log")
+
+
 def test_what_pickles_without_its_secret_is_left_alone(token: str) -> None:
     """A lease's file system, say, knows how to travel."""
     refuse_secrets(Kept(token), "a log")

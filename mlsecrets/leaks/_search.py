@@ -153,7 +153,10 @@ def _in_bytes(
     if isinstance(text, (bytes, bytearray)):
         yield from _named(place, text, needles)
         return
-    raw = memoryview(text).tobytes()
+    try:
+        raw = memoryview(text).tobytes()
+    except ValueError:  # a view that was released, and shows nothing any more
+        return
     try:
         yield from _named(place, raw, needles)
     finally:

@@ -15,6 +15,7 @@ import pytest
 from mlsecrets import _current
 from mlsecrets.errors import MLSecretsError
 from tests.faults.exchange import Exchange, Message
+from tests.frames import held_in_frames
 
 #: JSON keys whose values are secrets.
 _KEYS = {"client_token", "password", "secret_id", "token"}
@@ -58,10 +59,11 @@ class Secrecy:
         self.said(caught.value)
 
     def said(self, this: object) -> None:
-        """Search this too: an error with its causes, a report, an event."""
+        """Search this too: an error with its causes and frames, a report, an event."""
         self._said.append(f"{this!r} {this}")
         if isinstance(this, BaseException):
             self._said += traceback.format_exception(this)
+            self._said += held_in_frames(this)
         if isinstance(this, MLSecretsError):
             self._said.append(this.diagnostics())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.faults.bao import Bao
 from tests.faults.clocks import PatientClock
 from tests.faults.secrecy import Secrecy
 from tests.faults.store import Store
+from tests.frames import OURS
 
 
 @pytest.fixture
@@ -46,11 +48,25 @@ def test_every_secret_of_an_sts_is_searched_for(store: Store, search: Secrecy) -
     search.check()
 
 
-@pytest.mark.parametrize("where", ["log", "log-argument", "error", "cause", "event"])
+def raised_by_ours(held: str) -> Exception:
+    """An error from a function of ours that holds something in a local variable."""
+    source = "def fail(headers):\n    raise ValueError('no')"
+    names: dict[str, Any] = {}
+    exec(compile(source, f"{OURS}/invented.py", "exec"), names)
+    try:
+        names["fail"]({"X-Token": [held.encode()]})
+    except ValueError as error:
+        return error
+    raise AssertionError("it did not raise")
+
+
+@pytest.mark.parametrize(
+    "where", ["log", "log-argument", "error", "cause", "frame", "event"]
+)
 def test_a_secret_is_found_wherever_it_is_said(
     bao: Bao, search: Secrecy, caplog: pytest.LogCaptureFixture, where: str
 ) -> None:
-    """In a log record, an error, its cause or its remedy."""
+    """In a log record, an error, its cause or remedy, a frame that it came through."""
     bao.configure(bao.line(), PatientClock())
     with lease("queue") as creds:
         password = creds.snapshot().credentials.reveal("password")
@@ -61,6 +77,8 @@ def test_a_secret_is_found_wherever_it_is_said(
         logging.getLogger("mlsecrets").warning("it is %s", password)
     elif where == "error":
         search.said(LeaseExpired("it", remedy=password))
+    elif where == "frame":
+        search.said(raised_by_ours(password))
     elif where == "cause":
         error = LeaseExpired("it")
         error.__cause__ = ValueError(password)
