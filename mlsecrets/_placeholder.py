@@ -19,7 +19,7 @@ TAG = b"~mlsecrets~"
 #: Scopes are named by the manifest's rule, fields by Python's.
 _WHOLE = re.compile(rb"~mlsecrets~([a-z][a-z0-9-]*)~([a-z_]+)~")
 #: A password that some library has encoded for us (RFC 7617 §2).
-_BASIC = re.compile(rb"[ \t]*Basic[ \t]+([A-Za-z0-9+/=]+)[ \t]*", re.IGNORECASE)
+_BASIC = re.compile(rb"[ \t]*Basic ([A-Za-z0-9+/=]+)[ \t]*")
 
 
 class Placeholder(NamedTuple):

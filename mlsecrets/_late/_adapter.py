@@ -13,6 +13,7 @@ from .._reference import Reference
 from ..errors import LeaseError
 from ._again import give_back, rewound
 from ._connection import SENDING, Refused, late_pools
+from ._drafts import Drafts
 from ._message import Injection, misplaced
 
 
@@ -37,8 +38,8 @@ class LateAdapter(HTTPAdapter):
         kind = type(adapter)
         late: Any = type(f"Late{kind.__name__}", (cls, kind), {})
         made = late.__new__(late)
-        pools = {"poolmanager", "proxy_manager"}  # it makes its own
-        state = {name: v for name, v in vars(adapter).items() if name not in pools}
+        own = {"poolmanager", "proxy_manager"}  # made when its state is set
+        state = {name: v for name, v in vars(adapter).items() if name not in own}
         made.__setstate__({**state, "reader": reader})
         return cast("LateAdapter", made)
 
@@ -46,6 +47,7 @@ class LateAdapter(HTTPAdapter):
         """Make the pools of connections (called by `requests`)."""
         super().init_poolmanager(*args, **options)
         _make_late(self.poolmanager)
+        self._drafts = Drafts()
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """The pools of connections by way of a proxy (called by `requests`)."""
@@ -63,7 +65,7 @@ class LateAdapter(HTTPAdapter):
         wanted = list(_placeholders(request))
         if not wanted:
             return super().send(request, *args, **options)
-        injection = Injection(self.reader, self.lease)
+        injection = Injection(self.reader, self.lease, self._drafts)
         injection.check(wanted, request.url or "")
         before = SENDING.set(injection)
         try:
@@ -82,6 +84,11 @@ class LateAdapter(HTTPAdapter):
             SENDING.reset(before)
         again.history.append(answer)
         return again
+
+    def close(self) -> None:
+        """Close its connections, and give its locked memory back."""
+        super().close()
+        self._drafts.close()
 
 
 def _placeholders(request: requests.PreparedRequest) -> Iterator[Placeholder]:

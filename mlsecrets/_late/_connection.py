@@ -11,7 +11,7 @@ from typing import Any
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from ..errors import MLSecretsError, NotLeased
-from ..memory import Draft, scrub
+from ..memory import scrub
 from ._message import Injection
 
 #: What may be written into the request that this thread is sending.
@@ -54,7 +54,7 @@ class LateConnection(HTTPConnection):
         if self.debuglevel > 0:
             print("send:", repr(data))  # noqa: T201  as http.client does
         sys.audit("http.client.send", self, data)
-        with Draft() as draft:
+        with injection.drafts.lend() as draft:
             try:
                 injection.write(data, self._place(), draft)
             except MLSecretsError as error:

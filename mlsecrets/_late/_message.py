@@ -6,16 +6,19 @@ of the credentials plays no part in the next.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
 from .._placeholder import TAG, Placeholder, basic_pair, pieces
 from .._reference import Reference
+from ..access import Access
 from ..errors import LeaseError, NotLeased
 from ..exposure import How
 from ..grant import Grant
 from ..memory import Draft, Sealed
 from ..view import ScopeView
+from ._drafts import Drafts
 
 #: A field that is two: user name and password, as RFC 7617 §2 has them.
 BASIC = "basic"
@@ -29,14 +32,16 @@ class Injection:
     Args:
         reader: which library sends it; shown in the lease's exposure.
         lease: where that scope is read; others are read where the process reads them.
+        drafts: where its head is composed.
 
     Attributes:
         used: each lease that was used, and its generation.
     """
 
-    def __init__(self, reader: str, lease: Reference | None) -> None:
+    def __init__(self, reader: str, lease: Reference | None, drafts: Drafts) -> None:
         self._reader = reader
         self._lease = lease
+        self.drafts = drafts
         self.used: dict[Reference, int] = {}
 
     def check(self, values: Iterable[Placeholder], url: str) -> None:
@@ -62,6 +67,9 @@ class Injection:
         message = _Message(self, url, draft)
         message.add(line)
         for field in fields:
+            if TAG not in field and b"Basic " not in field:
+                message.add(b"\r\n" + field)
+                continue
             name, colon, value = field.partition(b":")
             if TAG in name:
                 raise misplaced("name of a header")
@@ -80,9 +88,11 @@ class Injection:
         grant.credentials.exposures.note(self._reader, field, How.LATE)
 
     def read(self, scope: str, url: str) -> tuple[Reference, Grant]:
-        """The newest generation of a lease, for this place."""
+        """The newest generation of a lease, for scheme, host and port."""
         reference = self._reference(scope)
-        check_place(reference.view(), url)
+        view = reference.view()
+        if not _covers(view.access, url):
+            check_place(view, url)
         return reference, reference.source().snapshot()
 
     def replace_refused(self) -> None:
@@ -166,6 +176,12 @@ def check_place(view: ScopeView, url: str) -> None:
         remedy="correct the address, or have the scope's owner add "
         f'"use {origin}" to its access',
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _covers(access: tuple[Access, ...], place: str) -> bool:
+    """Whether it names a place; asked anew for each request, of few places."""
+    return any(right.covers_origin(place) for right in access)
 
 
 def misplaced(where: str) -> LeaseError:

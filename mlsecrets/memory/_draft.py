@@ -76,6 +76,12 @@ class Draft(Opaque):
                 _base64(view, target)
         return self
 
+    def clear(self) -> None:
+        """Wipe what was composed, to compose something else in its place."""
+        with self._buffer.writable() as view, view[: self._used] as used:
+            used[:] = bytes(self._used)
+        self._used = 0
+
     def close(self) -> None:
         """Wipe it."""
         self._buffer.close()

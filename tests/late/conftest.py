@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from hashlib import sha256
-from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
@@ -27,6 +21,7 @@ from mlsecrets.scope import Scope
 from mlsecrets.testing import FakeClock, FakeIssuer
 from mlsecrets.view import ScopeView
 from tests.issuers.peers import certificate
+from tests.late.far import Far, digest, serving
 
 LETTERS = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -36,41 +31,6 @@ def no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
     """`requests` has these win over a session's own ``verify``."""
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-
-
-class Far:
-    """The server of `far_server.py`.
-
-    Attributes:
-        address: where it listens.
-        ca_file: what a client has to trust; True for what it trusts anyway.
-    """
-
-    def __init__(self, address: str, ca_file: str | bool) -> None:
-        self.address = address
-        self.ca_file = ca_file
-
-    def url(self, path: str) -> str:
-        return f"{self.address}/{path}"
-
-    def seen(self, path: str) -> list[dict[str, Any]]:
-        """What has come to a path, in order."""
-        answer = requests.get(self.url("seen"), verify=self.ca_file, timeout=5)
-        return [one for one in answer.json() if one["path"] == "/" + path]
-
-
-@contextmanager
-def serving(pem: Path | None) -> Iterator[Far]:
-    script = Path(__file__).with_name("far_server.py")
-    command = [sys.executable, str(script), str(pem or "")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            port = int(process.stdout.readline())
-            scheme = "https" if pem else "http"
-            yield Far(f"{scheme}://127.0.0.1:{port}", str(pem) if pem else True)
-        finally:
-            process.kill()
 
 
 @pytest.fixture(scope="session")
@@ -148,10 +108,7 @@ class Held:
 
     def digest(self, before: str = "Bearer ", field: str = "token") -> str:
         """What the server should see now, as the server says it."""
-        made = sha256(before.encode())
-        with self.live.snapshot().credentials.sealed(field).reading() as view:
-            made.update(view)
-        return made.hexdigest()
+        return digest(before, self.live.snapshot().credentials.sealed(field))
 
     def replace(self) -> None:
         """Have the present generation replaced."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,10 @@ from mlsecrets.memory import count_copies
 from tests.issuers.peers import Peer, saying
 
 if TYPE_CHECKING:
-    from .conftest import Far, Held
+    from .conftest import Held
+    from .far import Far
+
+searched = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
 
 
 def copies(held: Held) -> int:
@@ -24,6 +28,7 @@ def copies(held: Held) -> int:
     return found.copies
 
 
+@searched
 def test_a_late_token_is_nowhere(
     held: Held, far: Far, session: requests.Session
 ) -> None:
@@ -36,6 +41,7 @@ def test_a_late_token_is_nowhere(
     assert copies(held) == 0
 
 
+@searched
 def test_a_late_password_is_nowhere(held: Held, far: Far) -> None:
     """Neither as it is nor encoded."""
     with held.begin(far.address, kind=UsernamePassword).http_session() as session:
@@ -44,6 +50,7 @@ def test_a_late_password_is_nowhere(held: Held, far: Far) -> None:
         assert copies(held) == 0
 
 
+@searched
 def test_a_late_token_that_was_refused_is_nowhere(
     held: Held, far: Far, session: requests.Session
 ) -> None:
@@ -55,6 +62,7 @@ def test_a_late_token_that_was_refused_is_nowhere(
     assert copies(held) == 0
 
 
+@searched
 def test_a_revealed_token_is_found(held: Held, far: Far) -> None:
     """The same on a session of somebody else's: what the zeros are worth."""
     auth = held.begin(far.address).auth()

@@ -22,11 +22,12 @@ from mlsecrets.credentials import UsernamePassword
 from mlsecrets.errors import LeaseError, NotLeased
 from mlsecrets.exposure import Exposure, How
 from mlsecrets.http import LateAdapter, LateSession
-from mlsecrets.memory import Draft
+from mlsecrets.memory import Draft, live_mappings
 from tests.issuers.peers import FINE, Peer, read_request, saying
 
 if TYPE_CHECKING:
-    from .conftest import Far, Held
+    from .conftest import Held
+    from .far import Far
 
 LATE = (Exposure("requests", "token", How.LATE),)
 
@@ -494,15 +495,21 @@ def test_a_session_without_a_lease_is_an_ordinary_one(held: Held) -> None:
     assert b"uthorization" not in heads[0]
 
 
-def test_a_server_that_hangs_up_is_an_ordinary_error(held: Held) -> None:
-    """And the head is wiped all the same."""
-    from mlsecrets.memory import live_mappings
-
+def test_its_locked_memory_is_wiped_and_given_back(held: Held, plain: Far) -> None:
+    """Wiped after each request, failed or not; given back with the session."""
+    before = len(list(live_mappings()))
     with (
-        Peer(saying(b"")) as peer,
-        held.begin(peer.address).http_session() as session,
+        Peer(saying(b"")) as broken,
+        held.begin(plain.address, broken.address).http_session() as session,
     ):
-        before = len(list(live_mappings()))
+        before += 1  # the token's own
         with pytest.raises(requests.exceptions.ConnectionError):
-            session.get(peer.address)
-        assert len(list(live_mappings())) == before
+            session.get(broken.address)
+        assert session.get(plain.url("x")).ok
+        assert len(list(live_mappings())) == before + 1
+        adapter = session.get_adapter(plain.address)
+        assert isinstance(adapter, LateAdapter)
+        (draft,) = adapter._drafts._idle
+        with draft._buffer.reading() as view:
+            assert not any(view)
+    assert len(list(live_mappings())) == before

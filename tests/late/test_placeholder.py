@@ -14,8 +14,8 @@ from mlsecrets._placeholder import TAG, Placeholder, basic_pair, in_header, piec
 
 placeholders = st.builds(
     Placeholder,
-    st.from_regex(r"[a-z][a-z0-9-]{0,9}", fullmatch=True),
-    st.from_regex(r"[a-z_]{1,9}", fullmatch=True),
+    st.text("ab0-", max_size=9).map("s".__add__),
+    st.text("ab_", min_size=1, max_size=9),
 )
 others = st.binary().filter(lambda raw: b"~" not in raw)
 

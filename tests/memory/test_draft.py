@@ -146,3 +146,16 @@ def test_nothing_is_left_after_composing(
                 compose(draft, Sealed(secret, 0, 100))
         report = count_copies([secret])
         assert (report.copies, report.skipped, report.unsearched_slots) == (0, None, 0)
+
+
+def test_a_cleared_draft_is_wiped_and_empty() -> None:
+    """To compose the next text in the same pages."""
+    value = sealed(b"a secret of some length")
+    with Draft() as draft:
+        whole = Sealed(draft.add_secret(value).sealed.buffer, 0, len(value))
+        draft.clear()
+        assert len(draft.sealed) == 0
+        with whole.reading() as view:
+            assert not any(view)
+        draft.add("next")
+        assert draft.sealed.text() == "next"
