@@ -6,7 +6,7 @@ whole, wherever it begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import numpy as np
@@ -19,16 +19,28 @@ from ._runs import Blocks, Run
 from ._target import Target
 from ._words import BLOCK, WORD, FormWords
 
-_PHASES = (0, 4)  # bytes
+PHASES = (0, 4)  # bytes from every eighth one
 _MARGIN = 64  # bytes around the longest form, to see what stands beside it
 
 Bytes = npt.NDArray[np.uint8]
 
 
 class FragmentSearch:
-    """Finds runs of the forms of a layout, full or not."""
+    """Finds runs of the forms of a layout, full or not.
 
-    def __init__(self, layout: Layout, target: Target, stack: ExitStack) -> None:
+    Args:
+        phases: where words are read; with the first alone, pieces of 12 to 14 bytes
+            are found by luck only.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        target: Target,
+        stack: ExitStack,
+        phases: Sequence[int] = PHASES,
+    ) -> None:
+        self._phases = phases
         self._forms = layout.forms
         self._content = np.frombuffer(layout.view, np.uint8)
         self._words = FormWords(layout, stack)
@@ -78,7 +90,7 @@ class FragmentSearch:
     def _hits(self, size: int) -> list[tuple[int, int, int]]:
         """Words of ours in the scratch: byte offset, and the range of candidates."""
         found: list[tuple[int, int, int]] = []
-        for phase in _PHASES:
+        for phase in self._phases:
             count = (size - phase) // WORD
             for at in range(0, count, BLOCK):
                 words = 2 * min(BLOCK, count - at)

@@ -24,8 +24,9 @@ _SPARSE = 16  # entries for each word of ours, at least
 _FIRST = np.uint64(0x9E3779B97F4A7C15)
 _SECOND = np.uint64(0xC2B2AE3D27D4EB4F)
 #: Two characters of four bytes are in many an array of numbers: a word that is one
-#: counts only with its neighbours.
+#: counts only among neighbours.
 _WIDE, _TOGETHER = 4, 3
+_IS_NARROW, _IS_WIDE = np.uint8(1), np.uint8(2)
 
 Words = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -64,13 +65,15 @@ class FormWords:
         order = self._sorted.argsort(kind="stable")
         self._sorted.sort(kind="stable")
         self.form, self.offset = self.form[order], self.offset[order]
-        self._wide = np.array([form.unit == _WIDE for form in layout.forms])
         bits = max(_BITS, (_SPARSE * len(order)).bit_length())
         self._shift = np.uint64(64 - bits)
-        self._tables = [np.zeros(1 << bits, np.bool_) for _ in range(2)]
-        for table, factor in zip(self._tables, (_FIRST, _SECOND), strict=True):
-            table[((self._sorted * factor) >> self._shift).view(np.int64)] = True
-        self._tables[0][0] = False  # nought hashes to nought, and is everywhere
+        self._table = np.zeros(1 << bits, np.bool_)
+        self._table[self._places(self._sorted, _FIRST)] = True
+        self._table[0] = False  # nought hashes to nought, and is everywhere
+        self._kinds = np.zeros(1 << bits, np.uint8)
+        units = np.array([form.unit for form in layout.forms])[self.form]
+        kinds = np.where(units == _WIDE, _IS_WIDE, _IS_NARROW)
+        np.bitwise_or.at(self._kinds, self._places(self._sorted, _SECOND), kinds)
         self._hashes = self._locked(BLOCK)
         self._mine = self._locked(BLOCK)
         self._maybe = np.zeros(BLOCK, np.bool_)
@@ -81,26 +84,28 @@ class FormWords:
         hashes, maybe = self._hashes[:count], self._maybe[:count]
         np.multiply(words, _FIRST, out=hashes)
         np.right_shift(hashes, self._shift, out=hashes)
-        self._tables[0].take(hashes.view(np.int64), out=maybe, mode="clip")
+        self._table.take(hashes.view(np.int64), out=maybe, mode="clip")
         if not maybe.any():
             return None
-        at = np.flatnonzero(maybe)
-        at = self._second(words, at)
+        at = self._sure(words, np.flatnonzero(maybe))
         mine = words.take(at, out=self._mine[: len(at)], mode="clip")
         first = self._sorted.searchsorted(mine, "left")
         last = self._sorted.searchsorted(mine, "right")
         exact = last > first
-        at, first, last = at[exact], first[exact], last[exact]
-        lone = self._wide[self.form[last - 1]] & self._wide[self.form[first]]
-        kept = ~lone | (_company(at) >= _TOGETHER)
-        return Hits(at[kept], first[kept], last[kept])
+        return Hits(at[exact], first[exact], last[exact])
 
-    def _second(self, words: Words, at: Places) -> Places:
-        hashes = words.take(at, out=self._hashes[: len(at)], mode="clip")
-        np.multiply(hashes, _SECOND, out=hashes)
-        np.right_shift(hashes, self._shift, out=hashes)
-        found: Places = at[self._tables[1][hashes.view(np.int64)]]
-        return found
+    def _sure(self, words: Words, at: Places) -> Places:
+        """Those that the second table knows, and that have company if they need it."""
+        mine = words.take(at, out=self._mine[: len(at)], mode="clip")
+        kinds = self._kinds[self._places(mine, _SECOND)]
+        known = kinds > 0
+        at, kinds = at[known], kinds[known]
+        sure: Places = at[(kinds != _IS_WIDE) | (_company(at) >= _TOGETHER)]
+        return sure
+
+    def _places(self, words: Words, factor: np.uint64) -> Places:
+        places: Places = ((words * factor) >> self._shift).view(np.int64)
+        return places
 
     def _locked(self, count: int) -> Words:
         buffer = self._stack.enter_context(SecretBuffer(max(count, 1) * WORD))
