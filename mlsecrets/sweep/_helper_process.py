@@ -30,7 +30,8 @@ def helper_process() -> Iterator[tuple[int, int, int]]:
     Raises:
         OSError: it cannot be started.
     """
-    if not sys.executable:
+    if not sys.executable or getattr(sys, "frozen", False):
+        # A bundled application would start itself once more.
         raise OSError(0, "sys.executable names no interpreter")
     process = subprocess.Popen(  # noqa: S603 -- the same interpreter, our own code
         # Isolated, and without site: nothing of the user's runs beside the secrets.

@@ -22,6 +22,8 @@ from ._wholes import WholeSearch
 Figures: TypeAlias = dict[str, Any]
 #: Looks; the last one only counts.
 MOST_PASSES = 6
+#: Runs overwritten in one stop, so that none is long.
+MOST_AT_ONCE = 500
 
 
 class Passes:
@@ -93,7 +95,8 @@ class Passes:
             if number == MOST_PASSES or (number > 1 and not runs):
                 return
             # The first time also where there is nothing to wipe: for the registers.
-            self._stop_and_fill(runs, regions, filler, search)
+            for few in _batches(runs) or [()]:
+                self._stop_and_fill(few, regions, filler, search)
             if not runs:
                 return
 
@@ -129,3 +132,7 @@ class Passes:
         self._figures["frozen_seconds"] += took
         self._figures["longest_freeze"] = max(self._figures["longest_freeze"], took)
         self._figures["registers"] = search.pieces(saved)
+
+
+def _batches(runs: Sequence[Run]) -> list[Sequence[Run]]:
+    return [runs[at : at + MOST_AT_ONCE] for at in range(0, len(runs), MOST_AT_ONCE)]

@@ -7,7 +7,7 @@ import errno
 import mmap
 import os
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _MOST = 1024  # pieces that one call takes (IOV_MAX, sysconf(3))
 
@@ -61,9 +61,7 @@ class Target:
         """Write many pieces; those that could be written whole."""
         return self._all(self._writev, pieces)
 
-    def _all(
-        self, move: ctypes._NamedFuncPointer, pieces: Sequence[Piece]
-    ) -> list[Piece]:
+    def _all(self, move: Any, pieces: Sequence[Piece]) -> list[Piece]:
         done: list[Piece] = []
         at = 0
         while at < len(pieces):
@@ -78,7 +76,7 @@ class Target:
                 at += 1
         return done
 
-    def _move(self, move: ctypes._NamedFuncPointer, pieces: Sequence[Piece]) -> int:
+    def _move(self, move: Any, pieces: Sequence[Piece]) -> int:
         vector = IOVec * len(pieces)
         here = vector(*(IOVec(piece.here, piece.length) for piece in pieces))
         there = vector(*(IOVec(piece.there, piece.length) for piece in pieces))

@@ -1,0 +1,97 @@
+"""Only what still is a secret is overwritten, and only where it was found."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+if sys.platform != "linux":
+    pytest.skip("writes memory as Linux lets it", allow_module_level=True)
+
+from mlsecrets.memory._maps import parse_region, read_maps
+from mlsecrets.sweep._fill import Filler
+from mlsecrets.sweep._forms import Layout
+from mlsecrets.sweep._runs import Run
+from mlsecrets.sweep._target import Target
+
+VALUE = b"qW3rTyUiOpaSdFgHjKlzXcVbNm0987654321"
+
+
+class Ground:
+    """Memory of this process with a copy of the value at its beginning."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        layout = Layout([memoryview(VALUE)], stack)
+        self.filler = Filler(layout, Target(os.getpid()), stack)
+        self.pages = mmap.mmap(-1, 4 * mmap.PAGESIZE, flags=mmap.MAP_PRIVATE)
+        self.pages[: len(VALUE)] = VALUE
+        self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.pages))
+        self.whole = Run(self.start, 0, 0, len(VALUE), full=True)
+
+
+@pytest.fixture
+def ground() -> Iterator[Ground]:
+    with ExitStack() as stack:
+        yield Ground(stack)
+
+
+def test_what_is_as_it_was_found_is_overwritten(ground: Ground) -> None:
+    """To the byte: what stands beside it stays."""
+    ground.pages[len(VALUE)] = 7
+    assert ground.filler.fill([ground.whole], read_maps()) == 1
+    assert ground.pages[: len(VALUE) + 1] == b"x" * len(VALUE) + b"\7"
+
+
+def test_wide_characters_stay_characters(ground: Ground) -> None:
+    """A NUL where a character was would end a string early."""
+    ground.pages[: 2 * len(VALUE)] = VALUE.decode().encode("utf-16-le")
+    run = Run(ground.start + 4, 1, 4, 24, full=False)
+    assert ground.filler.fill([run], read_maps()) == 1
+    text = ground.pages[: 2 * len(VALUE)].decode("utf-16-le")
+    assert text == VALUE[:2].decode() + "x" * 12 + VALUE[14:].decode()
+
+
+def test_what_has_changed_since_is_left_alone(ground: Ground) -> None:
+    """The memory may be somebody else's by now."""
+    ground.pages[20] = ord("!")
+    before = ground.pages[:]
+    assert ground.filler.fill([ground.whole], read_maps()) == 0
+    assert ground.pages[:] == before
+
+
+def test_memory_that_is_mapped_anew_is_left_alone(ground: Ground) -> None:
+    """It may be locked memory of ours, which nobody could exclude in time."""
+    before = read_maps()
+    # The mapping is split: its first page may not be executed any more, as if new.
+    mprotect = ctypes.CDLL(None).mprotect
+    mprotect.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    assert mprotect(ground.start, mmap.PAGESIZE, 7) == 0
+    try:
+        assert ground.filler.fill([ground.whole], before) == 0
+        assert ground.pages[: len(VALUE)] == VALUE
+        # Looked at again, it is as it was found.
+        assert ground.filler.fill([ground.whole], read_maps()) == 1
+    finally:
+        mprotect(ground.start, mmap.PAGESIZE, 3)
+
+
+def test_a_heap_that_has_grown_is_the_same(ground: Ground) -> None:
+    """Its line in the list has changed, its content has not."""
+    now = read_maps()
+    before = [shortened(line, ground.start + mmap.PAGESIZE) for line in now]
+    assert before != now
+    assert ground.filler.fill([ground.whole], before) == 1
+
+
+def shortened(line: str, end: int) -> str:
+    """The mapping as it was when it ended there, if it holds what lies before."""
+    region = parse_region(line)
+    if region is None or not region.start < end <= region.end:
+        return line
+    return line.replace(f"-{region.end:x} ", f"-{end:x} ")
