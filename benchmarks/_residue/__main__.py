@@ -2,8 +2,8 @@
 
 python -m _residue CLIENT
 
-It writes a line at each pause and waits for one. The last one it is given holds what
-the observer must then find.
+It writes a line at each pause, the second of which holds a lease's own report, and
+waits for one. The last one it is given holds what the observer must then find.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ def main() -> None:
     line = os.dup(1)
     os.dup2(2, 1)  # what libraries print is no line of ours
 
-    def pause() -> None:
-        os.write(line, b".")
+    def pause(told: object = None) -> None:
+        os.write(line, json.dumps(told).encode() + b"\n")
         # Not by sys.stdin, whose buffer would be one more place to look at.
         if os.read(0, 1) != b"\n":
             raise SystemExit("the observer is gone")
 
-    CLIENTS[sys.argv[1]].function()(place, pause)
+    told = CLIENTS[sys.argv[1]].function()(place, pause)
     gc.collect()
-    pause()
+    pause(told)
     planted = sys.stdin.readline().strip()
     piece = planted[4:24].encode()
     pause()

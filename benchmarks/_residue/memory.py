@@ -163,7 +163,11 @@ class _Regions:
         self._regions: list[tuple[int, int, str, bool]] = []
         fields: dict[str, str] = {}
         head: re.Match[str] | None = None
-        for line in Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        try:
+            lines = Path(f"/proc/{pid}/smaps").read_text().splitlines()
+        except OSError as error:
+            raise Unseen(f"/proc/PID/smaps: {error.strerror}") from error
+        for line in lines:
             if (found := _HEAD.fullmatch(line)) is not None:
                 head, fields = found, {}
                 continue

@@ -46,11 +46,16 @@ class Client:
     given: Mapping[str, str]
     ours: bool = False
 
-    def function(self) -> Callable[..., None]:
+    @property
+    def mlflow(self) -> bool:
+        """Whether it needs that server: bearers are for it."""
+        return BEARER in self.kinds
+
+    def function(self) -> Callable[..., Any]:
         """What runs it."""
         module, _, name = self.where.partition(".")
         found: Any = importlib.import_module(f"{__package__}.clients.{module}")
-        function: Callable[..., None] = getattr(found, name)
+        function: Callable[..., Any] = getattr(found, name)
         return function
 
 

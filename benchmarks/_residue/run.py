@@ -12,6 +12,7 @@ from pathlib import Path
 from mlsecrets.devstack import DevStack
 
 from .memory import FAST, Unseen
+from .plan import CLIENTS
 from .trial import Found, Unproven, run
 from .world import TTL, World
 
@@ -63,10 +64,11 @@ def run_all(
         dump: look with a debugger, if possible.
     """
     cells = {(name, transport): Cell() for name in names for transport in transports}
+    mlflow = any(CLIENTS[name].mlflow for name in names)
     folder = str(FAST) if FAST.is_dir() else None
     with (
         tempfile.TemporaryDirectory(prefix="residue-", dir=folder) as private,
-        DevStack(ttl=TTL, mlflow=True, ops=True) as stack,
+        DevStack(ttl=TTL, mlflow=mlflow, ops=True) as stack,
         ThreadPoolExecutor(JOBS) as pool,
     ):
         world = World(stack, Path(private))

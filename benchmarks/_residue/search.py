@@ -72,6 +72,11 @@ class Search:
         for form in forms:
             if len(form.content) < SHORTEST * form.unit or len(set(form.content)) < 8:
                 raise ValueError(f"{form!r} is too short or too uniform to look for")
+        # A session's token repeats claims of the token that it was traded for: what two
+        # kinds have in common is counted for the later one.
+        self._rank = {
+            kind: rank for rank, kind in enumerate(dict.fromkeys(f.kind for f in forms))
+        }
         self._where: dict[int, list[tuple[Form, int]]] = defaultdict(list)
         for form in forms:
             content, fewest = form.content, _FEWEST_DISTINCT[form.unit]
@@ -137,7 +142,8 @@ class Search:
             _extended(memory, at, form, offset, floor)
             for form, offset in self._where[key]
         )
-        return max(runs, key=lambda run: (run.full, run.length))
+        rank = self._rank
+        return max(runs, key=lambda run: (run.full, run.length, rank[run.form.kind]))
 
 
 def _extended(memory: Array, at: int, form: Form, offset: int, floor: int) -> Run:

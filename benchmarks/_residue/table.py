@@ -39,7 +39,7 @@ def plain(results: Results) -> str:
     columns = _columns(results)
     lines = []
     for name in _names(results):
-        lines += ["", f"{_titled(name)}, {_runs(results, name)} runs:"]
+        lines += ["", f"{_titled(name)}, {_runs(results, name)} run(s):"]
         head = "".join(f"{' '.join(column):<16}" for column in columns)
         lines.append(f"  {'':<14}  {head.rstrip()}")
         for kind in _kinds(name):
@@ -51,6 +51,7 @@ def plain(results: Results) -> str:
             for column in columns
             if (places := _places(results, name, column))
         ]
+        lines += _told(results, name)
     return "\n".join(lines)
 
 
@@ -140,7 +141,45 @@ def _places(results: Results, name: str, column: tuple[str, str]) -> str:
     for run in results.cells[name, transport].found:
         counts = run.sights[pause].counts.values()
         runs.update({where for count in counts for where in count.where})
-    return ", ".join(f"{where} in {count} runs" for where, count in runs.items())
+    return ", ".join(f"{where} in {count} run(s)" for where, count in runs.items())
+
+
+def _told(results: Results, name: str) -> list[str]:
+    """What the leases themselves say of it, each thing once."""
+    told = [
+        run.told
+        for (of, _), cell in results.cells.items()
+        for run in cell.found
+        if of == name and run.told is not None
+    ]
+    if not told:
+        return []
+    memory = Counter(str(report["memory"]) for report in told)
+    lines = [
+        "  kept in "
+        + ", ".join(f"{kind} ({n})" for kind, n in memory.items())
+        + "; "
+        + ", ".join(dict.fromkeys(use for report in told for use in report["exposure"]))
+    ]
+    sweeps = [report["sweep"] for report in told if report["sweep"] is not None]
+    if sweeps:
+        of = {
+            part: _span([sweep[part] for sweep in sweeps], "-")
+            for part in ("copies", "fragments", "left")
+        }
+        seconds = max(sweep["seconds"] for sweep in sweeps)
+        stopped = max(sweep["longest_freeze"] for sweep in sweeps)
+        lines.append(
+            f"  its own sweeps, {len(sweeps)}: found {of['copies']}/{of['fragments']}, "
+            f"left {of['left']}, in {seconds:.1f} s at most, "
+            f"stopped for {1000 * stopped:.0f} ms at most"
+        )
+    refused = {
+        str(report["not_swept"] or report["sweep"]["refused"])
+        for report in told
+        if report["not_swept"] or report["sweep"]["refused"]
+    }
+    return [*lines, *(f"  not swept: {reason}" for reason in sorted(refused))]
 
 
 def _span(numbers: Iterable[int], between: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .observe import Count, Sight, observe
 from .plan import CLIENTS, IDENTITY_FILE, Client
@@ -35,10 +37,12 @@ class Found:
         sights: by pause.
         planted: what was found of a copy that was planted at the end: full ones, and
             pieces.
+        told: a lease's own report on what became of its secrets; None for others.
     """
 
     sights: Mapping[str, Sight]
     planted: Count
+    told: Mapping[str, Any] | None
 
 
 def run(name: str, world: World, *, tls: bool, dump: bool = True) -> Found:
@@ -53,7 +57,7 @@ def run(name: str, world: World, *, tls: bool, dump: bool = True) -> Found:
     with world.way(tls=tls) as way, _Process(name, _environment(client, way)) as child:
         sights = {}
         for pause in (DURING, AFTER):
-            child.wait()
+            told = child.wait()
             _check_kinds(client, way)
             sights[pause] = observe(child.pid, way.seen.all(), world.folder, dump=dump)
             child.go_on()
@@ -66,7 +70,7 @@ def run(name: str, world: World, *, tls: bool, dump: bool = True) -> Found:
         if planted.full <= before.full or planted.pieces <= before.pieces:
             raise Unproven(f"{name}: what was planted was not found")
         child.go_on()
-        return Found(sights, planted)
+        return Found(sights, planted, told)
 
 
 def _check_kinds(client: Client, way: Way) -> None:
@@ -128,16 +132,18 @@ class _Process:
         self._process.communicate()
         self._errors.close()
 
-    def wait(self) -> None:
-        """Until it pauses.
+    def wait(self) -> Any:
+        """Until it pauses; what it then says.
 
         Raises:
             Unproven: it ended instead.
         """
-        if self._process.stdout is None or not self._process.stdout.read(1):
+        line = self._process.stdout.readline() if self._process.stdout else b""
+        if not line:
             self._errors.seek(0)
             said = self._errors.read().decode(errors="replace")[-4000:]
             raise Unproven(f"{self._name} came to no pause:\n{said}")
+        return json.loads(line)
 
     def go_on(self) -> None:
         """End its pause."""

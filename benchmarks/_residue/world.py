@@ -23,6 +23,8 @@ TTL = 1800.0
 #: What is read from the store.
 KEY = "digits/residue"
 CONTENT = b"residue" * 100
+#: What only MLflow's users may read.
+WHOAMI = "/api/2.0/mlflow/experiments/search?max_results=1"
 _TIMEOUT = 30.0  # seconds
 #: A stored token that may be sent to OpenBao itself: what hvac needs.
 _STORED = """
@@ -45,7 +47,7 @@ class Place:
     Attributes:
         bao: OpenBao's address.
         store: the store's, its STS at the same one.
-        mlflow: the tracking server's.
+        mlflow: the tracking server's; empty if there is none.
         ca_file: whom to trust; empty without TLS.
         role_id_file: the process's name at OpenBao.
         secret_id_file: its password.
@@ -67,15 +69,19 @@ class World:
     """The embedded stack, with an object to read, and a certificate.
 
     Args:
-        stack: with MLflow and an administrator.
+        stack: with an administrator, and with MLflow if a client needs it.
         folder: a private one, for what lasts as long as the stack.
     """
 
     def __init__(self, stack: DevStack, folder: Path) -> None:
-        if stack.mlflow is None:
-            raise ValueError("expected a stack with MLflow: DevStack(mlflow=True)")
         self.stack = stack
-        self.mlflow = stack.mlflow.address
+        self.servers = {
+            "bao": stack.openbao.address,
+            "store": stack.store.address,
+            "revoker": stack.revoker.address,
+        }
+        if stack.mlflow is not None:
+            self.servers["mlflow"] = stack.mlflow.address
         self.folder = folder
         self.certificate = Certificate(folder)
         admin = stack.admin_s3()
@@ -96,23 +102,19 @@ class World:
 
     def refusals(self) -> dict[str, int]:
         """What each server answers to a credential that is none."""
-        stack = self.stack
         asked = {
-            "OpenBao": (f"{stack.openbao.address}/v1/secret/data/hf", "X-Vault-Token"),
-            "the store": (
-                f"{stack.store.address}/datasets/{KEY}",
-                "X-Amz-Security-Token",
-            ),
-            "MLflow": (
-                f"{self.mlflow}/api/2.0/mlflow/experiments/search?max_results=1",
-                "Authorization",
-            ),
+            "bao": ("/v1/secret/data/hf", "X-Vault-Token"),
+            "store": (f"/datasets/{KEY}", "X-Amz-Security-Token"),
+            "mlflow": (WHOAMI, "Authorization"),
         }
         return {
             name: requests.get(
-                url, headers={header: "Bearer none"}, timeout=_TIMEOUT
+                self.servers[name] + path,
+                headers={header: "Bearer none"},
+                timeout=_TIMEOUT,
             ).status_code
-            for name, (url, header) in asked.items()
+            for name, (path, header) in asked.items()
+            if name in self.servers
         }
 
 
@@ -129,12 +131,7 @@ class Way:
         self.seen = Seen()
         self._stack = stack
         context = world.certificate.context if tls else None
-        self._behind = {
-            "bao": stack.openbao.address,
-            "store": stack.store.address,
-            "mlflow": world.mlflow,
-            "revoker": stack.revoker.address,
-        }
+        self._behind = world.servers
         at = {
             name: exits.enter_context(Recorder(address, self.seen, context)).address
             for name, address in self._behind.items()
@@ -147,7 +144,7 @@ class Way:
         self.place = Place(
             bao=at["bao"],
             store=at["store"],
-            mlflow=at["mlflow"],
+            mlflow=at.get("mlflow", ""),
             ca_file=ca_file,
             role_id_file=str(stack.openbao.role_id_file),
             secret_id_file=str(stack.openbao.secret_id_file),

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from mlsecrets import Lease, lease
 
-from ..world import KEY, Place
-from .peers import Pause, check, log_something, rust_options, whoami
+from ..world import KEY, WHOAMI, Place
+from .peers import Pause, check, log_something, rust_options
+
+#: A lease's own report on what became of its secrets in memory.
+Told = dict[str, Any]
 
 
-def http(place: Place, pause: Pause) -> None:
+def http(place: Place, pause: Pause) -> Told:
     """A session that writes the bearer into each request as it is sent."""
     with lease("mlflow") as creds, creds.http_session() as session:
         for generation in (1, 2):
-            session.get(whoami(place), timeout=30).raise_for_status()
+            session.get(place.mlflow + WHOAMI, timeout=30).raise_for_status()
             _next(creds, generation)
         pause()
+    return _told(creds)
 
 
-def hvac(place: Place, pause: Pause) -> None:
+def hvac(place: Place, pause: Pause) -> Told:
     """The client of somebody else on such a session."""
     import hvac
 
@@ -33,9 +39,10 @@ def hvac(place: Place, pause: Pause) -> None:
             raise RuntimeError("OpenBao does not know the token")
         pause()
         client.adapter.close()
+    return _told(creds)
 
 
-def mlflow(place: Place, pause: Pause) -> None:
+def mlflow(place: Place, pause: Pause) -> Told:
     """The block around a program's tracking."""
     from mlsecrets_mlflow import tracking
 
@@ -44,9 +51,10 @@ def mlflow(place: Place, pause: Pause) -> None:
             log_something()
             _next(creds, generation)
         pause()
+    return _told(creds)
 
 
-def boto3(place: Place, pause: Pause) -> None:
+def boto3(place: Place, pause: Pause) -> Told:
     """Signed in locked memory."""
     with lease("train-data") as creds:
         client = creds.boto3_session().client("s3")
@@ -56,9 +64,10 @@ def boto3(place: Place, pause: Pause) -> None:
         pause()
         client.close()
         del client
+    return _told(creds)
 
 
-def s3fs(place: Place, pause: Pause) -> None:
+def s3fs(place: Place, pause: Pause) -> Told:
     """The file system of a lease, and a plain URL."""
     import fsspec
 
@@ -71,9 +80,10 @@ def s3fs(place: Place, pause: Pause) -> None:
             _next(creds, generation)
         pause()
         del fs, file
+    return _told(creds)
 
 
-def obstore(place: Place, pause: Pause) -> None:
+def obstore(place: Place, pause: Pause) -> Told:
     """Signs by itself, so it is shown the key."""
     from obstore.store import S3Store
 
@@ -89,9 +99,10 @@ def obstore(place: Place, pause: Pause) -> None:
         check(bytes(store.get(KEY).bytes()))
         pause()
         del store
+    return _told(creds)
 
 
-def environment(place: Place, pause: Pause) -> None:
+def environment(place: Place, pause: Pause) -> Told:
     """Variables, for what looks nowhere else."""
     import boto3
 
@@ -102,6 +113,11 @@ def environment(place: Place, pause: Pause) -> None:
             pause()
             client.close()
         del client
+    return _told(creds)
+
+
+def _told(creds: Lease) -> Told:
+    return creds.shred_report.figures()
 
 
 def _next(creds: Lease, generation: int) -> None:
