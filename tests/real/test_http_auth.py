@@ -11,6 +11,7 @@ import responses
 
 from mlsecrets import Lease, lease
 from mlsecrets.devstack import DevStack
+from mlsecrets.exposure import Exposure, How
 from mlsecrets.http import LeaseAuth
 
 
@@ -82,6 +83,28 @@ def test_a_second_401_is_the_callers(server: responses.RequestsMock, url: str) -
         assert requests.get(url, auth=creds.auth(), timeout=5).status_code == 401
         assert creds.snapshot().terms.generation == 2
     assert len(server.calls) == 2
+
+
+def test_a_body_that_is_gone_is_not_sent_again(
+    server: responses.RequestsMock, url: str
+) -> None:
+    """The caller gets the 401; the next request is signed with a newer token."""
+    server.post(url, status=401)
+    with lease("mlflow") as creds:
+        answer = requests.post(url, data=iter([b"x"]), auth=creds.auth(), timeout=5)
+        assert answer.status_code == 401
+        assert creds.snapshot().terms.generation == 2
+    assert len(server.calls) == 1
+
+
+def test_it_reveals_the_token_and_says_so(
+    server: responses.RequestsMock, url: str
+) -> None:
+    """Under the name of whoever signs with it."""
+    server.get(url, json={})
+    with lease("mlflow") as creds:
+        requests.get(url, auth=LeaseAuth(creds.reference, "somebody"), timeout=5)
+        assert creds.exposure == (Exposure("somebody", "token", How.REVEALED),)
 
 
 def test_its_repr_and_equality_are_the_scopes(stack: DevStack) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hvac
 import pytest
 
-from mlsecrets import configure, lease
+from mlsecrets import Lease, configure, lease
 from mlsecrets.devstack import DevStack
 from mlsecrets.exposure import Exposure, How
 from mlsecrets.memory import count_copies
@@ -32,19 +34,29 @@ access = ["use {address}"]
 LATE = (Exposure("requests", "token", How.LATE),)
 
 
-@pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_real_token_is_sent_and_is_nowhere(
-    scheme: str, stack: DevStack, edited: Edit, tmp_path: Path
-) -> None:
-    """From the issuer's answer to the server's door no copy of it is made."""
+@pytest.fixture
+def use_at(stack: DevStack, edited: Edit) -> Callable[[str], None]:
+    """Configures this process so that the token is for that address."""
     line = next(
         line
         for line in stack.manifest_path.read_text().splitlines()
         if line.startswith('access = ["use ')
     )
+
+    def use(address: str) -> None:
+        configure(edited((line, f'access = ["use {address}"]')))
+
+    return use
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_real_token_is_sent_and_is_nowhere(
+    scheme: str, use_at: Callable[[str], None], tmp_path: Path
+) -> None:
+    """From the issuer's answer to the server's door no copy of it is made."""
     pem = certificate(tmp_path, days=10) if scheme == "https" else None
     with serving(pem) as far:
-        configure(edited((line, f'access = ["use {far.address}"]')))
+        use_at(far.address)
         with lease("mlflow") as creds, creds.http_session() as session:
             session.trust_env, session.verify = False, far.ca_file
             answers = [session.post(far.url("a"), json={"n": n}) for n in range(3)]
@@ -55,6 +67,31 @@ def test_a_real_token_is_sent_and_is_nowhere(
             assert found.copies == 0
             assert found.skipped is None or sys.platform != "linux"
             assert creds.exposure == LATE
+
+
+def send_in_worker(creds: Lease, url: str, results: Any) -> None:
+    """In another process: it reads the lease of the one that owns it."""
+    with creds.http_session() as session:
+        answer = session.get(url).json()["fields"]["authorization"]
+    results.put((answer, creds.placeholder(), creds.exposure))
+
+
+def test_a_worker_sends_late_too(use_at: Callable[[str], None]) -> None:
+    """With its owner's token; a placeholder means the same there."""
+    context = multiprocessing.get_context("spawn")
+    with serving(None) as far:
+        use_at(far.address)
+        with lease("mlflow") as creds:
+            results = context.SimpleQueue()
+            arguments = (creds, far.url("b"), results)
+            worker = context.Process(target=send_in_worker, args=arguments)
+            worker.start()
+            seen, placeholder, exposure = results.get()
+            worker.join(10)
+            sealed = creds.snapshot().credentials.sealed("token")
+            assert seen == digest("Bearer ", sealed)
+            assert placeholder == creds.placeholder()
+            assert exposure == LATE
 
 
 def test_hvac_works_on_a_placeholder(stack: DevStack, edited: Edit) -> None:
