@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import functools
 import json
+import logging
 import os
 import secrets
 import string
@@ -28,7 +29,7 @@ from mlsecrets import AWSCredentials, BearerToken, Credentials, UsernamePassword
 from mlsecrets.credentials import live_credentials, rebuild
 from mlsecrets.errors import MLSecretsError, SecretLeak
 from mlsecrets.grant import Grant, Terms
-from mlsecrets.leaks import find_secrets, refuse_secrets
+from mlsecrets.leaks import find_secrets, refuse_secrets, withhold_from_logs
 from mlsecrets.leaks._spellings import spellings
 from mlsecrets.memory import SecretBuffer, count_copies
 
@@ -291,6 +292,58 @@ def test_a_released_view_holds_nothing(token: str) -> None:
     view = memoryview(token.encode())
     view.release()
     refuse_secrets([view], "a log")
+
+
+class Unreadable(UserDict[str, str]):
+    """Like the pools of urllib3."""
+
+    def __iter__(self) -> Any:
+        raise NotImplementedError
+
+
+def test_a_mapping_that_refuses_to_be_read_is_searched_by_its_attributes(
+    token: str,
+) -> None:
+    """It can still be pickled."""
+    value = Unreadable()
+    refuse_secrets(value, "a log")
+    value.data["token"] = token
+    (finding,) = find_secrets(value)
+    assert finding.path == "data.token"
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        lambda logger, token: logger.debug(f"sent {token}"),  # noqa: G004  a user may
+        lambda logger, token: logger.debug("sent %s", {"Authorization": token}),
+        lambda logger, token: logger.error("no", exc_info=ValueError(token)),
+    ],
+)
+def test_a_logger_withholds_what_it_is_told_to(
+    token: str, log: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A record that holds a secret says so instead; others pass as they are."""
+    logger = logging.getLogger("tests.library")
+    with caplog.at_level(logging.DEBUG, "tests.library"):
+        withhold_from_logs("tests.library")
+        logger.debug("sent %s", "nothing")
+        log(logger, token)
+    assert caplog.messages == [
+        "sent nothing",
+        "withheld: it holds the token of lease train-data",
+    ]
+    assert token not in caplog.text
+
+
+def test_a_record_that_does_not_fit_its_arguments_is_dropped(
+    token: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The logging module would print the arguments to stderr."""
+    logger = logging.getLogger("tests.library")
+    withhold_from_logs("tests.library")
+    logger.error("sent %s %s", token)  # noqa: PLE1206  as libraries sometimes do
+    assert caplog.messages == []
 
 
 def test_what_pickles_without_its_secret_is_left_alone(token: str) -> None:

@@ -22,13 +22,13 @@ looked into. It takes time in proportion to the size of the value, as writing it
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import Any
 
 from ..errors import SecretLeak
-from ._search import Finding, search
+from ._logs import withhold_from_logs
+from ._search import Finding, first, search
 
-__all__ = ["Finding", "find_secrets", "refuse_secrets"]
+__all__ = ["Finding", "find_secrets", "refuse_secrets", "withhold_from_logs"]
 
 
 def refuse_secrets(value: Any, where: str) -> None:
@@ -42,8 +42,7 @@ def refuse_secrets(value: Any, where: str) -> None:
         SecretLeak: it does. The message says which secret and where in the value, and
             not the secret itself.
     """
-    with closing(search(value)) as findings:
-        finding = next(findings, None)
+    finding = first(value)
     del value  # a traceback that shows local variables does not show it from here
     if finding is not None:
         raise SecretLeak(

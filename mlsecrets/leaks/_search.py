@@ -7,7 +7,7 @@ for the comparison, many short ones together; what was encoded is wiped.
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,11 +39,16 @@ class Finding:
     scope: str | None
     form: str
 
-    def __str__(self) -> str:
+    @property
+    def owned(self) -> str:
+        """Which secret it is, such as ``token of lease mlflow``."""
         owner = f"lease {self.scope}" if self.scope else f"{self.kind} credentials"
+        return f"{self.field} of {owner}"
+
+    def __str__(self) -> str:
         form = f" ({self.form})" if self.form else ""
         place = f" at {self.path}" if self.path else ""
-        return f"{self.field} of {owner}{form}{place}"
+        return f"{self.owned}{form}{place}"
 
 
 class _Needle(NamedTuple):
@@ -132,6 +137,12 @@ def search(value: object) -> Generator[Finding, None, None]:
                 yield from _in_texts(waiting, needles)
                 waiting, size = [], 0
         yield from _in_texts(waiting, needles)
+
+
+def first(value: object) -> Finding | None:
+    """One live secret in a value, if there is any."""
+    with closing(search(value)) as findings:
+        return next(findings, None)
 
 
 def _in_texts(

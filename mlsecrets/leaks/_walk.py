@@ -88,7 +88,12 @@ Parts: TypeAlias = Iterator[tuple[str, object, Any]]
 
 
 def _items(value: Mapping[Any, Any]) -> Parts:
-    for key, inner in list(value.items()):
+    try:
+        items = list(value.items())
+    except Exception:  # noqa: BLE001  somebody else's, that refuses to be read
+        yield from _attributes(value)
+        return
+    for key, inner in items:
         yield "key", key, key
         yield "item", key, inner
 

@@ -17,7 +17,11 @@ from botocore import auth
 
 from .._sigv4_key import signature
 from ..errors import NotLeased
+from ..leaks import withhold_from_logs
 from ..memory import scrub
+
+# At level DEBUG they write down what they sign and send, the session token included.
+withhold_from_logs("botocore.auth", "botocore.endpoint", "aiobotocore.endpoint")
 
 _PREFIX = "mlsecrets-"
 #: How a presigned URL and a presigned form are told from a request that is sent.
