@@ -18,12 +18,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 COUNTING = """
-import mmap, signal, sys, threading
+import mmap, os, signal, sys, threading
 with open(sys.argv[1], "r+b") as file:
     counters = mmap.mmap(file.fileno(), 4096)
-def got(*_):
-    counters[100] += 1
-signal.signal(signal.SIGUSR1, got)
+reads, writes = os.pipe()
+os.set_blocking(writes, False)
+signal.set_wakeup_fd(writes)  # a byte for each signal, none merged
+signal.signal(signal.SIGRTMIN, lambda *_: None)
+def note():
+    got = 0
+    while True:
+        got += len(os.read(reads, 4096))
+        counters[100:104] = got.to_bytes(4, "little")
+threading.Thread(target=note, daemon=True).start()
 def count(n):
     while True:
         counters[n] = (counters[n] + 1) % 256
@@ -37,14 +44,21 @@ from mlsecrets.clock import SYSTEM_CLOCK
 from mlsecrets.sweep import _freeze
 _freeze.prepare()
 _freeze.ALARM = float(sys.argv[2])
+for _ in range(int(sys.argv[3])):
+    with _freeze.frozen(int(sys.argv[1]), SYSTEM_CLOCK):
+        pass
 with _freeze.frozen(int(sys.argv[1]), SYSTEM_CLOCK) as held:
     print(len(held.threads), flush=True)
     sys.stdin.readline()
 """
+Hold = Callable[..., subprocess.Popen[str]]
 
 
 class Counting:
-    """A process of nine threads that count, as seen in a file they share with us."""
+    """A process of nine threads that count, as seen in a file they share with us.
+
+    A tenth counts the signals that came.
+    """
 
     def __init__(self, path: Path) -> None:
         path.write_bytes(bytes(mmap.PAGESIZE))
@@ -62,6 +76,17 @@ class Counting:
                 return True
             time.sleep(0.005)
         return False
+
+    def signals(self) -> int:
+        """How many have come."""
+        return int.from_bytes(self.counters[100:104], "little")
+
+    def has_got(self, signals: int, within: float = 20.0) -> bool:
+        """Whether so many signals have come, before so many seconds have passed."""
+        until = time.monotonic() + within
+        while self.signals() != signals and time.monotonic() < until:
+            time.sleep(0.005)
+        return self.signals() == signals
 
     def stands_still(self) -> bool:
         """Whether no thread counts for a moment."""
@@ -84,21 +109,28 @@ def counting(tmp_path: Path) -> Iterator[Counting]:
 
 
 @pytest.fixture
-def hold(counting: Counting) -> Iterator[Callable[[float], subprocess.Popen[str]]]:
-    """Starts another process that holds it, until it is told a line."""
+def hold(counting: Counting) -> Iterator[Hold]:
+    """Starts another process that holds it, until it is told a line.
+
+    Before, it stops it some times and lets it go at once.
+    """
     started: list[subprocess.Popen[str]] = []
 
-    def start(alarm: float) -> subprocess.Popen[str]:
+    def start(
+        alarm: float = 30.0, times: int = 0, XX
+    ) -> subprocess.Popen[str]:
+        numbers = (counting.process.pid, alarm, times)
         holder = subprocess.Popen(
-            [sys.executable, "-c", HOLDING, str(counting.process.pid), str(alarm)],
+            [sys.executable, "-c", HOLDING, *map(str, numbers)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=Path(__file__).parents[2],
         )
         started.append(holder)
+        meanwhile()
         assert holder.stdout is not None
-        assert holder.stdout.readline() == "9\n"
+        assert holder.stdout.readline() == "10\n"
         return holder
 
     yield start
@@ -107,34 +139,41 @@ def hold(counting: Counting) -> Iterator[Callable[[float], subprocess.Popen[str]
         holder.communicate()
 
 
-def test_it_goes_on_where_it_stood(
-    counting: Counting, hold: Callable[[float], subprocess.Popen[str]]
-) -> None:
-    """Let go in good order; a signal that came meanwhile is not lost."""
-    holder = hold(30.0)
+def test_it_goes_on_where_it_stood(counting: Counting, hold: Hold) -> None:
+    """Let go in good order."""
+    holder = hold()
     assert counting.stands_still()
-    os.kill(counting.process.pid, signal.SIGUSR1)
-    assert counting.counters[100] == 0
     holder.communicate("let go\n")
     assert holder.returncode == 0
     assert counting.goes_on()
-    assert counting.counters[100] == 1
 
 
-def test_it_goes_on_when_its_holder_is_killed(
-    counting: Counting, hold: Callable[[float], subprocess.Popen[str]]
-) -> None:
+def test_no_signal_is_lost(counting: Counting, hold: Hold) -> None:
+    """Neither one that came to a thread just as it was stopped, nor a later one."""
+
+    def send(count: int) -> None:
+        for _ in range(count):
+            os.kill(counting.process.pid, signal.SIGRTMIN)
+            time.sleep(0.001)
+
+    holder = hold(times=200, meanwhile=lambda: send(400))
+    before = counting.signals()
+    send(5)
+    assert counting.signals() == before
+    holder.communicate("let go\n")
+    assert counting.has_got(405)
+
+
+def test_it_goes_on_when_its_holder_is_killed(counting: Counting, hold: Hold) -> None:
     """By the kernel: nobody else is left to do it."""
-    holder = hold(30.0)
+    holder = hold()
     assert counting.stands_still()
     holder.kill()
     assert counting.goes_on()
 
 
-def test_it_goes_on_when_its_holder_is_held_up(
-    counting: Counting, hold: Callable[[float], subprocess.Popen[str]]
-) -> None:
+def test_it_goes_on_when_its_holder_is_held_up(counting: Counting, hold: Hold) -> None:
     """An alarm ends the holder: the held one cannot."""
-    holder = hold(0.2)
+    holder = hold(alarm=0.2)
     assert holder.wait(20.0) == -signal.SIGALRM
     assert counting.goes_on()
