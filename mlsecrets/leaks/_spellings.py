@@ -13,6 +13,15 @@ from typing import NamedTuple
 
 from ..credentials import Credentials
 from ..memory import SecretBuffer, scrub
+from ..memory._spellings import (
+    BASE64,
+    BASE64_URL,
+    UNRESERVED,
+    base64,
+    hexadecimal,
+    json_escaped,
+    percent_quoted,
+)
 
 #: Bytes of a secret that are looked for, its last ones: a token may begin like others
 #: do (the header of a JWT), and no two end alike.
@@ -22,15 +31,10 @@ SHORTEST = 8
 #: So do those of fewer different bytes, such as a row of zeros.
 FEWEST_DISTINCT = 5
 #: Bytes that all spellings of one byte take at most: plain 1, hex twice 2, base64 six
-#: times 4/3, percent twice 3, JSON twice 6.
-_GROWTH = 31
+#: times 4/3, percent twice 3, JSON twice 2.
+_GROWTH = 23
 
-_HEX = b"0123456789abcdef", b"0123456789ABCDEF"
-_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_BASE64 = _LETTERS + b"+/", _LETTERS + b"-_"  # RFC 4648 §4 and §5
-_UNRESERVED = frozenset(_LETTERS + b"-._~")  # RFC 3986 §2.3
 _SPACE = b" \t\r\n"  # around a stored value, and often stripped by who reads it
-_QUOTE, _SLASH, _BACKSLASH = b'"/\\'
 
 
 class Spelling(NamedTuple):
@@ -123,50 +127,13 @@ def _lay_out(windows: dict[str, memoryview], target: memoryview) -> Iterator[Spe
 
 def _forms(value: memoryview) -> Iterator[tuple[str, Iterable[int]]]:
     yield "", value
-    for digits in _HEX:
-        yield "hex", _hex(value, digits)
-    for alphabet in _BASE64:
-        # What it begins with in the encoded text decides how it is divided there.
+    for upper in (False, True):
+        yield "hex", hexadecimal(value, upper=upper)
+    for alphabet in (BASE64, BASE64_URL):
+        # What stands before it in the encoded text decides how it is divided there.
         for skip in range(3):
-            yield "base64", _base64(value, skip, alphabet)
-    for kept in (_UNRESERVED, _UNRESERVED | {_SLASH}):
-        yield "percent-encoded", _percent(value, kept)
-    for escaped in (frozenset((_QUOTE, _BACKSLASH)), frozenset(b'"/\\')):
-        yield "in JSON", _json(value, escaped)
-
-
-def _hex(value: memoryview, digits: bytes) -> Iterator[int]:
-    for byte in value:
-        yield digits[byte >> 4]
-        yield digits[byte & 15]
-
-
-def _base64(value: memoryview, skip: int, alphabet: bytes) -> Iterator[int]:
-    """The whole groups of three only: the rest depends on what follows."""
-    for i in range(skip, len(value) - 2, 3):
-        group = value[i] << 16 | value[i + 1] << 8 | value[i + 2]
-        for shift in (18, 12, 6, 0):
-            yield alphabet[group >> shift & 63]
-
-
-def _percent(value: memoryview, kept: frozenset[int]) -> Iterator[int]:
-    for byte in value:
-        if byte in kept:
-            yield byte
-        else:
-            yield 0x25  # %
-            yield _HEX[1][byte >> 4]
-            yield _HEX[1][byte & 15]
-
-
-def _json(value: memoryview, escaped: frozenset[int]) -> Iterator[int]:
-    """As RFC 8259 §7 asks, with or without the escape of ``/`` that it allows."""
-    for byte in value:
-        if byte < 0x20:
-            yield from b"\\u00"
-            yield _HEX[0][byte >> 4]
-            yield _HEX[0][byte & 15]
-        else:
-            if byte in escaped:
-                yield _BACKSLASH
-            yield byte
+            yield "base64", base64(value, skip, alphabet)
+    for kept in (UNRESERVED, UNRESERVED | {ord("/")}):
+        yield "percent-encoded", percent_quoted(value, kept)
+    for escaped in (b'"\\', b'"\\/'):  # RFC 8259 §7 lets a slash be escaped, too
+        yield "in JSON", json_escaped(value, escaped)
