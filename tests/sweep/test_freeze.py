@@ -117,7 +117,7 @@ def hold(counting: Counting) -> Iterator[Hold]:
     started: list[subprocess.Popen[str]] = []
 
     def start(
-        alarm: float = 30.0, times: int = 0, XX
+        alarm: float = 30.0, times: int = 0, meanwhile: Callable[[], object] = int
     ) -> subprocess.Popen[str]:
         numbers = (counting.process.pid, alarm, times)
         holder = subprocess.Popen(
