@@ -42,6 +42,7 @@ class Injection:
         self._reader = reader
         self._lease = lease
         self.drafts = drafts
+        self._known: dict[str, tuple[Reference, ScopeView]] = {}
         self.used: dict[Reference, int] = {}
 
     def check(self, values: Iterable[Placeholder], url: str) -> None:
@@ -51,7 +52,8 @@ class Injection:
             NotLeased: a scope's access does not name the place.
         """
         for scope in {value.scope for value in values}:
-            check_place(self._reference(scope).view(), url)
+            _, view = self._lease_of(scope)
+            check_place(view, url)
 
     def write(self, head: bytes, url: str, draft: Draft) -> None:
         """Compose the head of a request with the true values.
@@ -89,8 +91,7 @@ class Injection:
 
     def read(self, scope: str, url: str) -> tuple[Reference, Grant]:
         """The newest generation of a lease, for scheme, host and port."""
-        reference = self._reference(scope)
-        view = reference.view()
+        reference, view = self._lease_of(scope)
         if not _covers(view.access, url):
             check_place(view, url)
         return reference, reference.source().snapshot()
@@ -100,9 +101,13 @@ class Injection:
         for reference, generation in self.used.items():
             reference.source().invalidate(generation)
 
-    def _reference(self, scope: str) -> Reference:
-        own = self._lease
-        return own if own is not None and own.scope == scope else Reference(scope)
+    def _lease_of(self, scope: str) -> tuple[Reference, ScopeView]:
+        if scope not in self._known:
+            reference = self._lease or Reference(scope)
+            if reference.scope != scope:
+                reference = Reference(scope)
+            self._known[scope] = (reference, reference.view())
+        return self._known[scope]
 
 
 class _Message:
