@@ -18,8 +18,8 @@ from ._in_place import DIGITS, Rewrite, end_of, is_utf8
 Value: TypeAlias = Union[Sealed, "Object", list["Value"], int, float, bool, None]
 Object: TypeAlias = dict[str, Value]
 
-#: Bytes of a name, as written; those of issuers have under 40.
-LONGEST_NAME = 256
+#: Bytes of a name, which becomes a `str`; issuers' own have under 40.
+LONGEST_NAME = 128
 LONGEST_NUMBER = 64
 #: Objects and lists in each other; issuers' own answers go 4 deep.
 DEEPEST = 64

@@ -2,8 +2,8 @@
 
 What an STS answers with is elements, texts and little else; this reads as much of XML
 1.0 as that takes, and checks that it is well-formed. Refused: document types and with
-them entities, CDATA sections, every encoding but UTF-8, names beyond ASCII, nesting
-beyond `DEEPEST`. Not looked at: attributes, and so whether a prefix is declared.
+them entities, CDATA sections, every encoding but UTF-8, names beyond ASCII or longer
+than `LONGEST_NAME`, nesting beyond `DEEPEST`. Not looked at: attributes, and so whether a prefix is declared.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from ._in_place import DIGITS, Rewrite, end_of, is_utf8, next_end
 
 #: Elements in each other; an STS answer goes 4 deep.
 DEEPEST = 64
+#: Bytes of a name, which becomes a `str`; the longest of an STS has 33.
+LONGEST_NAME = 64
 
 _S = rb"[ \t\r\n]"
 _NAME = rb"[A-Za-z_][A-Za-z0-9_.-]*"
@@ -151,6 +153,8 @@ class _Reader:
     def _opens(self) -> None:
         start = self._at + 1
         if not self._take(_OPENS) or len(self._open) == DEEPEST:
+            raise NotXML
+        if self._at - start > LONGEST_NAME:
             raise NotXML
         name = str(self._view[start : self._at], "ascii")
         while self._take(_ATTRIBUTE):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from mlsecrets.issuers._sealed_xml import DEEPEST, NotXML, read_leaves
+from mlsecrets.issuers._sealed_xml import DEEPEST, LONGEST_NAME, NotXML, read_leaves
 from mlsecrets.memory import Sealed, SecretBuffer
 
 BEFORE, AFTER = b"<a>", b"</a>"
@@ -195,6 +195,7 @@ def test_any_bytes_are_judged_alike(text: bytes) -> None:
         b"<?xml version='2.0'?><a>b</a>",
         "<\u00e9>b</\u00e9>".encode(),
         b"<a>" * (DEEPEST + 1) + b"</a>" * (DEEPEST + 1),
+        b"<%b>b</%b>" % (b"n" * (LONGEST_NAME + 1), b"n" * (LONGEST_NAME + 1)),
     ],
 )
 def test_what_is_refused_though_it_is_xml(text: bytes) -> None:
@@ -231,6 +232,14 @@ def test_a_declaration_that_is_none(declaration: str) -> None:
 def test_attributes_are_not_looked_at(text: bytes) -> None:
     """Nothing is taken from them, so nothing depends on what is wrong with them."""
     assert ours(text) == {"a": "b"}
+
+
+def test_the_limits_themselves_are_within_them() -> None:
+    """So that the refusals above are for one more."""
+    name = b"n" * LONGEST_NAME
+    assert ours(b"<%b>b</%b>" % (name, name)) == {name.decode(): "b"}
+    nested = b"<a>" * DEEPEST + b"b" + b"</a>" * DEEPEST
+    assert ours(nested) == {"a": "b"}
 
 
 def test_the_first_of_a_name_counts() -> None:
