@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 
-from .memory import Sealed, SecretBuffer, copy, scrub, wipe_own_bytes
+from .memory import Sealed, SecretBuffer, scrub, wipe_own_bytes
 
 _PREFIX = b"AWS4"
 #: Bytes of a scratch that is used again; AWS's secret keys have 40 characters.
@@ -49,7 +49,7 @@ def _derived(
     length = len(_PREFIX) + len(secret_key)
     try:
         scratch[: len(_PREFIX)] = _PREFIX
-        copy(scratch[len(_PREFIX) : length], secret_key)
+        scratch[len(_PREFIX) : length] = secret_key
         for part in scope:
             derived = hmac.digest(scratch[:length], part.encode(), "sha256")
             length = _put(scratch, derived)

@@ -3,7 +3,8 @@
 What an STS answers with is elements, texts and little else; this reads as much of XML
 1.0 as that takes, and checks that it is well-formed. Refused: document types and with
 them entities, CDATA sections, every encoding but UTF-8, names beyond ASCII or longer
-than `LONGEST_NAME`, nesting beyond `DEEPEST`. Not looked at: attributes, and so whether a prefix is declared.
+than `LONGEST_NAME`, nesting beyond `DEEPEST`. Not looked at: attributes, and so whether
+a prefix is declared.
 """
 
 from __future__ import annotations
