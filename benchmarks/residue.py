@@ -17,10 +17,10 @@ out, as are copies in locked memory, which is where a leased secret is kept; the
 lets nobody look into the best kind of it. Leased clients use two generations of
 credentials: those of both are looked for.
 
-A zero would mean nothing if the observer were blind, so in every run a copy and a
-piece are planted at the end, and must be found; what the client asked for must have
-been answered, by servers that refuse it without credentials; and the secrets that it
-must have had must have passed over the wire.
+A zero would mean nothing if the observer were blind: a text and a piece of it are
+planted in every client, and must be found at every look; what the client asked for must
+have been answered, by servers that refuse it without credentials; and the secrets that
+it must have had must have passed over the wire.
 
 All of it takes about an hour on two cores; ``--runs 1 --peer-runs 1`` some minutes.
 """
@@ -31,6 +31,7 @@ import argparse
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 from _residue.plan import CLIENTS
 from _residue.run import Results, run_all
@@ -44,27 +45,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--runs", type=int, default=20, help="of each leased client")
     parser.add_argument("--peer-runs", type=int, default=3, help="of each other one")
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="begin no round after them"
+    )
     parser.add_argument("--only", nargs="+", choices=CLIENTS, default=list(CLIENTS))
     parser.add_argument("--over", nargs="+", choices=TRANSPORTS, default=TRANSPORTS)
     parser.add_argument(
         "--no-dump", action="store_true", help="read the memory, as without gdb"
     )
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--markdown", action="store_true", help="for the documentation")
-    form.add_argument("--json", action="store_true", help="every run, every copy")
+    parser.add_argument("--markdown", action="store_true", help="for the documentation")
+    parser.add_argument("--json", type=Path, help="a file for every run, every copy")
     options = parser.parse_args()
     results = run_all(
         options.only,
         options.over,
         lambda name: options.runs if CLIENTS[name].ours else options.peer_runs,
+        minutes=options.minutes,
         dump=not options.no_dump,
     )
-    if options.json:
-        print(_json(results))
-    else:
-        print(versions(results))
-        print((markdown if options.markdown else plain)(results))
-        print("", proofs(results), sep="\n")
+    if options.json is not None:
+        options.json.write_text(_json(results))
+    print(versions(results))
+    print((markdown if options.markdown else plain)(results))
+    print("", proofs(results), sep="\n")
     return int(any(cell.failed for cell in results.cells.values()))
 
 

@@ -2,8 +2,8 @@
 
 python -m _residue CLIENT
 
-It writes a line at each pause, the second of which holds a lease's own report, and
-waits for one. The last one it is given holds what the observer must then find.
+The first line it is given holds what the observer must find besides, each time. It
+writes a line at each pause, the second of which holds a lease's own report.
 """
 
 from __future__ import annotations
@@ -33,12 +33,11 @@ def main() -> None:
         if os.read(0, 1) != b"\n":
             raise SystemExit("the observer is gone")
 
+    planted = sys.stdin.readline().strip()
+    piece = planted[4:24].encode()
     told = CLIENTS[sys.argv[1]].function()(place, pause)
     gc.collect()
     pause(told)
-    planted = sys.stdin.readline().strip()
-    piece = planted[4:24].encode()
-    pause()
     del planted, piece
 
 

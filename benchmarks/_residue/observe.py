@@ -26,6 +26,14 @@ class Count:
     pieces: int = 0
     where: dict[str, int] = field(default_factory=dict)
 
+    def add(self, run: Run, part: Part) -> None:
+        """One more."""
+        if run.full:
+            self.full += 1
+        else:
+            self.pieces += 1
+        self.where[part.where] = self.where.get(part.where, 0) + 1
+
 
 @dataclass(frozen=True)
 class Sight:
@@ -44,36 +52,47 @@ class Sight:
     details: list[str]
 
 
-def observe(
-    pid: int, secrets: Sequence[Secret], folder: Path, *, dump: bool = True
-) -> Sight:
-    """Look for secrets in a process.
+class Observer:
+    """Looks into one process.
 
-    Copies in its locked memory are where they should be, and not counted. Pages that
-    are still as they are in a file are not searched.
-
-    Raises:
-        Unseen: it may not be looked into.
-        ValueError: there is nothing to look for.
+    Args:
+        pid: whose; a child of this process.
+        folder: a private one, for core files.
+        dump: as for `looking`.
     """
-    search = Search(forms_of(secrets))
-    counts = {secret.kind: Count() for secret in secrets}
-    details = []
-    size = 0
-    with looking(pid, folder, dump=dump) as look:
-        for part in look.parts:
-            if part.where in {LOCKED, UNCHANGED}:
-                continue
-            size += len(part.content)
-            for run in search.runs(part.content):
-                count = counts[run.form.kind]
-                if run.full:
-                    count.full += 1
-                else:
-                    count.pieces += 1
-                count.where[part.where] = count.where.get(part.where, 0) + 1
-                details.append(_told(run, part))
-    return Sight(look.how, counts, size, details)
+
+    def __init__(self, pid: int, folder: Path, *, dump: bool = True) -> None:
+        self._pid = pid
+        self._folder = folder
+        self._dump = dump
+        self._searches: dict[tuple[Secret, ...], Search] = {}
+
+    def look(self, secrets: Sequence[Secret]) -> Sight:
+        """Look for secrets.
+
+        Copies in its locked memory are where they should be, and not counted. Pages
+        that are still as they are in a file are not searched.
+
+        Raises:
+            Unseen: it may not be looked into.
+            ValueError: there is nothing to look for.
+        """
+        wanted = tuple(secrets)
+        if wanted not in self._searches:
+            self._searches = {wanted: Search(forms_of(wanted))}
+        search = self._searches[wanted]
+        counts = {secret.kind: Count() for secret in wanted}
+        details = []
+        size = 0
+        with looking(self._pid, self._folder, dump=self._dump) as look:
+            for part in look.parts:
+                if part.where in {LOCKED, UNCHANGED}:
+                    continue
+                size += len(part.content)
+                for run in search.runs(part.content):
+                    counts[run.form.kind].add(run, part)
+                    details.append(_told(run, part))
+        return Sight(look.how, counts, size, details)
 
 
 def _told(run: Run, part: Part) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -53,6 +54,7 @@ def run_all(
     transports: Collection[str],
     runs: Callable[[str], int],
     *,
+    minutes: float,
     dump: bool = True,
 ) -> Results:
     """Run clients, each in processes of its own.
@@ -61,6 +63,7 @@ def run_all(
         names: of clients.
         transports: ``HTTP``, ``TLS``.
         runs: how often a client is run.
+        minutes: after which no further round begins.
         dump: look with a debugger, if possible.
     """
     cells = {(name, transport): Cell() for name in names for transport in transports}
@@ -87,7 +90,12 @@ def run_all(
                 print(reason, file=sys.stderr)
 
         # Round by round, so that what a cell shows was not all seen at one time.
-        for number in range(max(map(runs, names))):
+        rounds = max(map(runs, names))
+        end = time.monotonic() + minutes * 60
+        for number in range(rounds):
+            if time.monotonic() > end:
+                break
+            print(f"round {number + 1} of {rounds}", file=sys.stderr, flush=True)
             due = [key for key in cells if number < runs(key[0])]
             for done in [pool.submit(once, *key) for key in due]:
                 done.result()

@@ -17,6 +17,8 @@ STORED = "stored value"
 LOGIN = "login token"
 SECRET_ID = "secret id"  # noqa: S105  its name
 IDENTITY = "web identity"
+#: No secret: what is planted in a client, so that it must be found.
+PLANTED = "planted"
 
 #: Constant heads: of OpenBao's and Vault's tokens, and of a JWT, whose first segment
 #: says no more than which key signed it. They occur in other, innocent, places.

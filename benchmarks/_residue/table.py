@@ -63,8 +63,7 @@ def proofs(results: Results) -> str:
     lines = [
         f"{sum(seen.values())} looks: "
         + (", ".join(f"{count} by {how}" for how, count in seen.items()) or "none"),
-        f"a copy and a piece, planted at the end of each of {len(found)} runs, were "
-        "found in each",
+        "a copy and a piece, planted in every client, were found at every look",
         "every run's needles were its own, and complete",
         "answers without a valid credential: "
         + ", ".join(f"{who} {status}" for who, status in results.refusals.items()),
@@ -123,14 +122,15 @@ def _cell(results: Results, name: str, column: tuple[str, str], kind: str) -> st
         return "not seen"
     if not cell.found:
         return "no run"
-    full, pieces = zip(*_numbers(cell, pause, kind), strict=True)
+    full, pieces = zip(*_numbers(cell, name, pause, kind), strict=True)
     return f"{_span(full, '-')}/{_span(pieces, '-')}"
 
 
-def _numbers(cell: Cell, pause: str, kind: str) -> Iterator[tuple[int, int]]:
+def _numbers(cell: Cell, name: str, pause: str, kind: str) -> Iterator[tuple[int, int]]:
     for run in cell.found:
         counts = run.sights[pause].counts
-        chosen = counts.values() if kind == ALL else [counts[kind]]
+        kinds = CLIENTS[name].kinds if kind == ALL else [kind]
+        chosen = [counts[kind] for kind in kinds]
         yield sum(count.full for count in chosen), sum(count.pieces for count in chosen)
 
 
@@ -139,7 +139,7 @@ def _places(results: Results, name: str, column: tuple[str, str]) -> str:
     transport, pause = column
     runs: Counter[str] = Counter()
     for run in results.cells[name, transport].found:
-        counts = run.sights[pause].counts.values()
+        counts = [run.sights[pause].counts[kind] for kind in CLIENTS[name].kinds]
         runs.update({where for count in counts for where in count.where})
     return ", ".join(f"{where} in {count} run(s)" for where, count in runs.items())
 

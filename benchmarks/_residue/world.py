@@ -89,7 +89,7 @@ class World:
         admin.close()
         ops = stack.openbao.admin()
         made = ops.request(
-            "POST", "auth/token/create", {"policies": ["job"], "ttl": f"{TTL:.0f}s"}
+            "POST", "auth/token/create", {"policies": ["job"], "ttl": "24h"}
         )
         token = made.json()["auth"]["client_token"]
         ops.request("POST", "secret/data/vault", {"data": {"vault_token": token}})

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("numpy")
 
 from _residue.memory import REGISTERS, STACK, Unseen, looking
-from _residue.observe import Sight, observe
+from _residue.observe import Observer, Sight
 from _residue.secrets import KEY, Secret
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's /proc")
@@ -76,7 +76,8 @@ def looked(
             ("kept", "hidden", "reversed", "locked"), values, strict=True
         )
     ]
-    sight = observe(child, needles, tmp_path_factory.mktemp("core"), dump=request.param)
+    folder = tmp_path_factory.mktemp("core")
+    sight = Observer(child, folder, dump=request.param).look(needles)
     if request.param and sight.how != "core dump":
         pytest.skip("no gdb here, or it may not attach")
     return sight
@@ -114,4 +115,4 @@ def test_a_process_that_is_gone_is_no_zero(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     with pytest.raises(Unseen):
-        observe(process.pid, [Secret(KEY, os.urandom(40))], tmp_path)
+        Observer(process.pid, tmp_path).look([Secret(KEY, os.urandom(40))])

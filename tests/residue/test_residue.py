@@ -21,19 +21,20 @@ CLIENTS = ("hvac", "leased-hvac", "leased-boto3")
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, Any]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """One run of each; the benchmark itself fails where its proofs are missing."""
+    path = tmp_path_factory.mktemp("residue") / "found.json"
     done = subprocess.run(
         [
-            *(sys.executable, str(SCRIPT), "--json", "--runs", "1", "--peer-runs", "1"),
-            *("--over", "TLS", "--only", *CLIENTS),
+            *(sys.executable, str(SCRIPT), "--json", str(path)),
+            *("--runs", "1", "--peer-runs", "1", "--over", "TLS", "--only", *CLIENTS),
         ],
         capture_output=True,
         check=False,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    cells = json.loads(done.stdout)["cells"]
+    cells = json.loads(path.read_text())["cells"]
     skipped = [cell["skipped"] for cell in cells if cell["skipped"] is not None]
     if skipped:
         pytest.skip(skipped[0])
@@ -43,7 +44,9 @@ def found() -> dict[str, Any]:
 def counts(found: dict[str, Any], client: str, pause: str) -> dict[str, int]:
     """Copies and fragments of each kind of secret."""
     seen = found[client]["sights"][pause]["counts"]
-    return {kind: count["full"] + count["pieces"] for kind, count in seen.items()}
+    copies = {kind: count["full"] + count["pieces"] for kind, count in seen.items()}
+    assert copies.pop("planted") > 0
+    return copies
 
 
 def test_the_client_of_today_leaves_copies(found: dict[str, Any]) -> None:
@@ -52,14 +55,6 @@ def test_the_client_of_today_leaves_copies(found: dict[str, Any]) -> None:
         left = counts(found, "hvac", pause)
         assert left["login token"] > 0
         assert left["stored value"] > 0
-
-
-@pytest.mark.parametrize("client", ["leased-hvac", "leased-boto3"])
-def test_a_plant_is_found_in_our_own_process(found: dict[str, Any], client: str):
-    """So the zeros of the same process are zeros."""
-    planted = found[client]["planted"]
-    assert planted["full"] >= 1
-    assert planted["pieces"] >= 1
 
 
 @pytest.mark.parametrize("pause", ["during", "after"])
