@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ..clock import Clock
@@ -45,7 +47,7 @@ class Conversation:
             TimeoutError: it did not come to an end in time.
         """
         soon = min(self._deadline, self._clock.monotonic() + START)
-        with helper_process() as (pid, reads, writes):
+        with without_sigpipe(), helper_process() as (pid, reads, writes):
             channel = Channel(reads, writes, self._clock, soon)
             channel.receive()
             channel.deadline = self._deadline
@@ -65,3 +67,16 @@ class Conversation:
         channel.send({"pid": os.getpid(), "lengths": lengths})
         for value in self._values:
             channel.send_bytes(value)
+
+
+@contextmanager
+def without_sigpipe() -> Iterator[None]:
+    """Writing to a helper that died must not end this process, as some ask for."""
+    pipe = {signal.SIGPIPE}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, pipe)
+    try:
+        yield
+    finally:
+        if signal.SIGPIPE not in before:
+            signal.sigtimedwait(pipe, 0)  # one that came is ours
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, pipe)

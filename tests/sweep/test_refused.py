@@ -7,6 +7,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from importlib.machinery import PathFinder
+from pathlib import Path
 
 import pytest
 
@@ -128,6 +129,28 @@ def test_a_daemon_without_open_files_is_swept(in_process: InProcess) -> None:
         except ChildProcessError:
             os._exit(0)
         sys.exit("there is a child left")
+        """
+    )
+
+
+@linux
+def test_a_helper_that_dies_takes_nobody_along(
+    in_process: InProcess, tmp_path: Path
+) -> None:
+    """Also a program in which a broken pipe is the end, as in many a script."""
+    program = tmp_path / "python"
+    # Says that it is ready, and hears nothing any more.
+    program.write_text("#!/bin/sh\nprintf '\\0\\0\\0\\002{}'\nexec sleep 60 <&-\n")
+    program.chmod(0o700)
+    in_process(
+        f"""
+        import signal
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        sys.executable = {str(program)!r}
+        report = sweep([secret])
+        assert report.refused == "its helper process died", report
+        assert report.copies == report.left == 1
+        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == set()
         """
     )
 
