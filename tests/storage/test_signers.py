@@ -17,6 +17,7 @@ import pytest
 from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.compat import parse_qsl, urlsplit
+from botocore.config import Config
 from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -185,7 +186,9 @@ moments = st.integers(946684800, 4102444800).map(  # the years 2000 to 2100
 def requests(draw: st.DrawFn) -> AWSRequest:
     """What an S3 client might send."""
     path = botocore.compat.quote(draw(keys), safe="/~")
-    names = st.sampled_from(["Range", "x-amz-meta-a", "x-amz-acl", "Content-MD5"])
+    names = st.sampled_from(
+        ["Range", "x-amz-meta-a", "x-amz-acl", "Content-MD5", "x-crc"]
+    )
     request = AWSRequest(
         draw(st.sampled_from(["GET", "PUT", "HEAD", "DELETE", "POST"])),
         f"{draw(st.sampled_from(['https', 'http']))}://bucket.example.org:8333/{path}",
@@ -196,6 +199,15 @@ def requests(draw: st.DrawFn) -> AWSRequest:
     )
     request.context["has_streaming_input"] = draw(st.booleans())
     request.context["payload_signing_enabled"] = draw(st.booleans())
+    # A body in chunks, its checksum at the end; or one whose checksum is a header.
+    request.context["checksum"] = {
+        "request_algorithm": draw(
+            st.sampled_from([{}, {"in": "trailer"}, {"in": "header", "name": "x-crc"}])
+        )
+    }
+    request.context["client_config"] = Config(
+        s3={"payload_signing_enabled": draw(st.sampled_from([None, True, False]))}
+    )
     return request
 
 
