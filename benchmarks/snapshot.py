@@ -2,9 +2,9 @@
 
     python benchmarks/snapshot.py [--rounds 40]
 
-The lease's snapshot is what readers check; `strings` adds making the two Python strings
-that botocore signs with. botocore's refreshable credentials are far from expiry: its
-cheapest case.
+The lease's snapshot is what readers check; "to sign with" adds making a Python string
+of the session token, as botocore needs it. botocore's refreshable credentials are far
+from expiry: its cheapest case.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def main() -> None:
                     ),
                     "lease.snapshot()": lambda: per_call(data.snapshot, CALLS),
                     "the same in a worker": lambda: per_call(worker.snapshot, CALLS),
-                    "the same, as strings": lambda: per_call(signing.read, CALLS),
+                    "the same, to sign with": lambda: per_call(signing.read, CALLS),
                 },
                 count,
             )

@@ -57,7 +57,8 @@ class Exposures:
     """
 
     def __init__(self, *, keep: bool = True) -> None:
-        self._lock = threading.Lock()
+        # Re-entrant: the garbage collector may end a forgotten coroutine's call in it.
+        self._lock = threading.RLock()
         self._seen: set[Exposure] = set()
         self._keep = keep
         self._kept: deque[Draft] = deque()

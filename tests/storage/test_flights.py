@@ -168,8 +168,9 @@ def test_a_call_of_a_loop_that_was_thrown_away_is_over(exposures: Exposures) -> 
     call = AsyncClient(exposures)._make_api_call(1, Never)
     call.send(None)
     assert under_way(exposures)
-    del call
-    gc.collect()
+    with exposures._lock, _flights._changed:  # the collector asks nobody
+        del call
+        gc.collect()
     assert not under_way(exposures)
 
 
