@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from ._bundle import Bundle
 from ._crossing import entered
-from ._lease import Lease, close_leases, open_lease, shared_lease
+from ._lease import Lease
+from ._opening import close_leases, open_lease, shared_lease
 from ._reference import views
 from .view import ScopeView
 

@@ -1,60 +1,38 @@
-"""What users hold: a lease; and how it is opened and let go of."""
+"""What users hold: a lease."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from . import _current
 from ._listeners import Callback, Listener
-from ._placeholder import Placeholder
-from ._reference import Reference, owner, owner_socket
+from ._readers import Readers
+from ._reference import Reference
 from ._reservation import Reservation, checked
 from .errors import LeaseClosed, NotLeased
 from .exposure import Exposure
 from .grant import Grant
 from .issuer import Source
 from .report import ExitReport, ShredReport
-from .view import ScopeView
 
 if TYPE_CHECKING:
-    import boto3.session
-    import pyarrow.fs
-    import requests
-    from requests.auth import AuthBase
-
     from ._live import LiveGrant
-    from .storage.obstore import ObstoreProvider
-    from .storage.polars import PolarsProvider
-    from .storage.s3fs import LeaseS3FileSystem
 
 
-#: Seconds that requests under way at the end of a block get to be answered, before
-#: their credentials are ended: an answer of the store takes milliseconds.
-DRAIN = 2.0
-
-
-class Lease:
+class Lease(Readers):
     """One scope's credentials, valid for as long as the lease is open.
 
     Everything on it that gives out a value reads the newest generation, so do not keep
     values: keep the lease, or what `filesystem`, `boto3_session` and `auth` return.
     """
 
-    __slots__ = ("__weakref__", "_live", "_report", "reference")
+    __slots__ = ("__weakref__", "_live", "_report")
 
     def __init__(self, reference: Reference, live: LiveGrant | None) -> None:
-        #: The handle that other processes may have: it pickles, and holds no secret.
-        self.reference = reference
+        super().__init__(reference)
         self._live = live
         self._report: ExitReport | None = None
-
-    @property
-    def scope(self) -> str:
-        """The scope's name in the manifest."""
-        return self.reference.scope
 
     def snapshot(self) -> Grant:
         """The credentials and their terms, whole and of one generation.
@@ -156,126 +134,6 @@ class Lease:
         self.reference.source().invalidate(generation)
 
     @property
-    def view(self) -> ScopeView:
-        """What the scope allows and where: everything but the secret."""
-        return self.reference.view()
-
-    @property
-    def storage_options(self) -> dict[str, Any]:
-        """For libraries that take fsspec's ``storage_options``: live, and no secret."""
-        from .storage._route import client_settings
-        from .storage._session import LeaseSession
-
-        self._need_s3("storage_options")
-        settings = client_settings(self.view.connection)
-        return {
-            "session": LeaseSession(self.scope),
-            "endpoint_url": settings.pop("endpoint_url"),
-            "client_kwargs": settings,
-        }
-
-    def filesystem(self, **options: Any) -> LeaseS3FileSystem:
-        """An fsspec file system on this lease; take a new one in each process.
-
-        Args:
-            options: as for `s3fs.S3FileSystem`, but no credentials.
-        """
-        from .storage.s3fs import LeaseS3FileSystem
-
-        self._need_s3("filesystem()")
-        return LeaseS3FileSystem(scope=self.scope, **options)
-
-    def boto3_session(self) -> boto3.session.Session:
-        """A boto3 session whose S3 clients sign with this lease."""
-        from .storage.boto3 import LeaseBoto3Session
-
-        self._need_s3("boto3_session()")
-        return LeaseBoto3Session(self.scope)
-
-    def pyarrow_filesystem(self, **options: Any) -> pyarrow.fs.PyFileSystem:
-        """A pyarrow file system that reads through `filesystem`.
-
-        Args:
-            options: as for `filesystem`.
-        """
-        from .storage.pyarrow import filesystem
-
-        self._need_s3("pyarrow_filesystem()")
-        return filesystem(self.scope, **options)
-
-    def obstore_provider(self) -> ObstoreProvider:
-        """For ``credential_provider=`` of obstore's `S3Store`; reveals the secrets.
-
-        Drop the store before the block ends: as long as it lives it may use what it was
-        shown, and memory is not swept.
-        """
-        from .storage.obstore import ObstoreProvider
-
-        self._need_s3("obstore_provider()")
-        return ObstoreProvider(self.reference)
-
-    def polars_provider(self) -> PolarsProvider:
-        """For ``credential_provider=`` of polars; reveals the secrets, as obstore's."""
-        from .storage.polars import PolarsProvider
-
-        self._need_s3("polars_provider()")
-        return PolarsProvider(self.reference)
-
-    def environ(self) -> AbstractContextManager[None]:
-        """A block in which the ``AWS_...`` environment variables are set; reveals all.
-
-        For libraries that look nowhere else. Processes started in it inherit the
-        values and keep them, and rotation does not reach them: call `ensure` first if
-        the block takes long.
-
-        Raises:
-            RuntimeError: on entering it, if another such block is open.
-        """
-        from .storage.environ import lent
-
-        self._need_s3("environ()")
-        return lent(self.reference)
-
-    def auth(self) -> AuthBase:
-        """For ``requests.get(url, auth=...)``: a bearer token or a password.
-
-        On a session that is not one of `http_session` it is revealed to `requests`, as
-        a Python string of which copies stay behind.
-        """
-        from .http import LeaseAuth
-
-        return LeaseAuth(self.reference)
-
-    def http_session(self) -> requests.Session:
-        """A session of `requests` that signs with this lease and never holds a secret.
-
-        Each request without a `placeholder` in its headers is signed as the kind of
-        credential says (bearer, basic). The value goes only where the scope's access
-        says ``use``, also after a redirect.
-        """
-        from .http import LateSession
-
-        return LateSession(self.reference)
-
-    def placeholder(self, field: str | None = None) -> str:
-        """A text that stands for a secret in the headers of an `http_session`.
-
-        It is harmless: it names the scope and the field, and is the same for all
-        generations. The true value takes its place in each request as that is sent.
-        ::
-
-            hvac.Client(url, token=creds.placeholder(), session=creds.http_session())
-
-        Args:
-            field: which secret; the only one, if absent.
-
-        Raises:
-            ValueError: there is no such field, or the kind has several.
-            LeaseClosed, LeaseExpired: as for `snapshot`.
-        """
-        return str(Placeholder(self.scope, self._field(field)))
-
-    @property
     def exposure(self) -> tuple[Exposure, ...]:
         """Who was given what of the secrets in this process, and in which way.
 
@@ -323,18 +181,6 @@ class Lease:
         # owner's socket.
         return (_attached, (self.reference,))
 
-    def _field(self, field: str | None) -> str:
-        credentials = self.snapshot().credentials
-        known = credentials.FIELDS
-        if field is None and len(known) == 1:
-            return known[0]
-        if field not in known:
-            raise ValueError(
-                f"expected a field of {credentials.KIND} credentials "
-                f"({', '.join(known)}), got {field!r}"
-            )
-        return field
-
     def _source(self) -> Source:
         live = self._live
         if live is not None and not live.forgotten:
@@ -352,83 +198,6 @@ class Lease:
             remedy="use it in the process that entered the block",
         )
 
-    def _need_s3(self, what: str) -> None:
-        if "endpoint_url" not in self.view.connection:
-            raise NotLeased(
-                f"lease {self.scope} is not for an object store, so it has no {what}",
-                remedy="lease a scope of an sts issuer; for HTTP use auth()",
-            )
-
 
 def _attached(reference: Reference) -> Lease:
     return Lease(reference, None)
-
-
-def open_lease(scope: str) -> Lease:
-    """Hold a scope here, or read it from the process that owns it.
-
-    Raises:
-        UnknownScope, IdentityError, IssuerError: it cannot be had.
-        NotLeased, OwnerGone: this is a worker, and its owner does not lease it.
-    """
-    session = _current.current()
-    owns = session is not None and session.busy
-    attached = None if owns else owner()
-    if attached is None:
-        live = _current.session().acquire(scope)
-        lease = Lease(_own_reference(scope), live)
-        if _is_s3(lease):
-            from .storage import plain_s3
-
-            plain_s3.enter()
-        return lease
-    path = owner_socket()
-    lease = Lease(Reference(scope, str(path)), None)
-    if scope not in {view.name for view in attached.views(fresh=True)}:
-        raise NotLeased(
-            f"this process reads its leases from {path}, whose owner does not lease "
-            f"{scope}",
-            remedy=f'add "{scope}" to the owner\'s lease(…), or unset '
-            "MLSECRETS_SOCK to lease it here",
-        )
-    return lease
-
-
-def shared_lease(scope: str) -> Lease | None:
-    """The lease of a scope that a block of this process holds; not held any longer."""
-    session = _current.current()
-    if session is None or not session.holds(scope):
-        return None
-    return Lease(_own_reference(scope), None)
-
-
-def close_leases(*leases: Lease) -> None:
-    """Let go of what `open_lease` gave; the last to do so ends them."""
-    session = _current.current()
-    ours = [held for held in leases if held._live and not held._live.forgotten]
-    if session is None or not ours:
-        return
-    # Asked before the end, which takes the issuers away that know it.
-    stored = [held.scope for held in ours if _is_s3(held)]
-    if stored:
-        from .storage import _readers
-
-        _readers.quiesce(session.would_end(*stored), DRAIN)
-    reports = session.release(*(held.scope for held in ours))
-    for held in ours:
-        held._report = reports.get(held.scope)
-    if stored:
-        from .storage import plain_s3
-
-        plain_s3.leave(len(stored))
-
-
-def _own_reference(scope: str) -> Reference:
-    session = _current.current()
-    path = None if session is None else session.socket_path
-    return Reference(scope, None if path is None else str(path), os.getpid())
-
-
-def _is_s3(lease: Lease) -> bool:
-    live = lease._live
-    return live is not None and "endpoint_url" in live.issuer.connection(live.scope)
