@@ -181,7 +181,7 @@ def _not_now(
 
 
 def _public(leaves: Leaves, name: str, shape: re.Pattern[bytes]) -> str:
-    """A text that can be no secret, by its shape; empty if it has another."""
+    """A public text; empty if it has not the shape of one."""
     leaf = leaves.get(name)
     if leaf is None:
         return ""
