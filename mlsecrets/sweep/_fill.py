@@ -24,13 +24,16 @@ class Filler:
         layout: the forms that runs are parts of.
     """
 
-    ROOM = 1 << 18  # bytes that are verified and written at a time
+    ROOM = (
+        1 << 18
+    )  # bytes that are verified and written at a time, if no form is longer
 
     def __init__(self, layout: Layout, target: Target, stack: ExitStack) -> None:
         self._layout = layout
         self._target = target
-        self._now = stack.enter_context(SecretBuffer(self.ROOM))
         longest = max(form.length for form in layout.forms)
+        self._room = max(self.ROOM, longest)
+        self._now = stack.enter_context(SecretBuffer(self._room))
         self._fillers = {
             unit: ctypes.create_string_buffer(
                 bytes([FILLER, *[0] * (unit - 1)]) * -(-longest // unit)
@@ -73,7 +76,7 @@ class Filler:
         batch: list[Run] = []
         size = 0
         for run in runs:
-            if size + run.length > self.ROOM:
+            if size + run.length > self._room:
                 yield batch
                 batch, size = [], 0
             batch.append(run)

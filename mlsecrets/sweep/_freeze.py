@@ -19,10 +19,10 @@ from ..clock import Clock
 _DETACH, _SEIZE, _INTERRUPT = 17, 0x4206, 0x4207
 _WALL = 0x40000000  # also threads
 #: Seconds that threads may take to stop. One in a driver's call may take forever.
-PATIENCE = 1.0
+PATIENCE = 2.0
 #: Seconds after which the alarm ends this process, whatever it does, if it still holds
 #: the other one: that one cannot help itself.
-ALARM = 3.0
+ALARM = 5.0
 
 
 class NotFrozen(Exception):

@@ -1,7 +1,7 @@
 """The process beside: finds what secrets left in its parent, stops it, overwrites.
 
-It holds the values to look for in locked memory, can itself be neither dumped nor read,
-and ends with the sweep.
+It receives the values to look for in locked memory and spells them there; tables made
+from them lie in its own. It can be neither dumped nor traced, and ends with the sweep.
 """
 
 from __future__ import annotations

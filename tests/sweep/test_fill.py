@@ -14,9 +14,10 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("writes memory as Linux lets it", allow_module_level=True)
 
+from mlsecrets.memory import SecretBuffer
 from mlsecrets.memory._maps import parse_region, read_maps
 from mlsecrets.sweep._fill import Filler
-from mlsecrets.sweep._forms import Layout
+from mlsecrets.sweep._forms import Form, Layout
 from mlsecrets.sweep._runs import Run
 from mlsecrets.sweep._target import Target
 
@@ -55,6 +56,22 @@ def test_wide_characters_stay_characters(ground: Ground) -> None:
     assert ground.filler.fill([run], read_maps()) == 1
     text = ground.pages[: 2 * len(VALUE)].decode("utf-16-le")
     assert text == VALUE[:2].decode() + "x" * 12 + VALUE[14:].decode()
+
+
+def test_very_long_values_fit() -> None:
+    """Longer than what is written at a time."""
+    value = bytes(i * 7 % 251 + 1 for i in range(Filler.ROOM + 5))
+    with ExitStack() as stack:
+        own = memoryview(value)
+        layout = Layout.__new__(Layout)
+        layout.forms = [Form(0, len(own), 1, 0, whole=False, jwt=False)]
+        layout.buffer = stack.enter_context(SecretBuffer.of(own))
+        copy = bytearray(value)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(copy))
+        filler = Filler(layout, Target(os.getpid()), stack)
+        run = Run(start, 0, 0, len(copy), full=True)
+        assert filler.fill([run], read_maps()) == 1
+        assert copy == b"x" * len(copy)
 
 
 def test_what_has_changed_since_is_left_alone(ground: Ground) -> None:
