@@ -139,8 +139,10 @@ def test_a_helper_that_dies_takes_nobody_along(
 ) -> None:
     """Also a program in which a broken pipe is the end, as in many a script."""
     program = tmp_path / "python"
-    # Says that it is ready, and hears nothing any more.
-    program.write_text("#!/bin/sh\nprintf '\\0\\0\\0\\002{}'\nexec sleep 60 <&-\n")
+    # Hears nothing any more, and says that it is ready.
+    program.write_text(
+        "#!/bin/sh\nexec <&-\nprintf '\\0\\0\\0\\002{}'\nexec sleep 60\n"
+    )
     program.chmod(0o700)
     in_process(
         f"""
