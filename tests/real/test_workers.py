@@ -14,6 +14,7 @@ import pytest
 
 from mlsecrets import Lease, configure, errors, lease
 from mlsecrets.devstack import DevStack
+from mlsecrets.testing import FakeClock
 from tests.real.conftest import Edit
 
 Digits = dict[str, list[str]]
@@ -38,7 +39,10 @@ def test_workers_read_by_url(
 ) -> None:
     """No issuer call, no identity, no secret in their environment."""
     journal = tmp_path / "journal.jsonl"
-    configure(stack.manifest_path, journal=journal)
+    # The owner's clock stands still: on a busy machine, starting the workers takes
+    # longer than it would wait with its own renewal.
+    clock = FakeClock(wall=None)
+    configure(stack.manifest_path, journal=journal, clock=clock)
     audit_before = stack.openbao.audit_log.read_text().count("\n")
     with lease("train-data") as data:
         audit_leased = stack.openbao.audit_log.read_text().count("\n")
