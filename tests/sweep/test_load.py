@@ -21,7 +21,7 @@ def test_twenty_sweeps_under_load(in_process: Callable[..., str]) -> None:
 
         def work(n):
             numbers = random.Random(n)
-            while not done.wait(0.005):
+            while not done.wait(0.02):
                 table = {str(numbers.random()): [numbers.random()] * 9
                          for _ in range(200)}
                 text = json.dumps(table)
