@@ -19,6 +19,8 @@ from .forms import Form
 #: Characters that a piece must have to be counted.
 SHORTEST = 12
 _WINDOW = 8
+#: Bytes by which a run may be longer only because what follows it happens to match.
+_CHANCE = 2
 #: Windows with fewer distinct bytes are everywhere; by bytes to a character. Zeros
 #: between the characters of the wide forms count as one.
 _FEWEST_DISTINCT = {1: 5, 2: 4, 4: 3}
@@ -73,7 +75,7 @@ class Search:
             if len(form.content) < SHORTEST * form.unit or len(set(form.content)) < 8:
                 raise ValueError(f"{form!r} is too short or too uniform to look for")
         # A session's token repeats claims of the token that it was traded for: what two
-        # kinds have in common is counted for the later one.
+        # kinds have in common is counted for the later one, of which more is there.
         self._rank = {
             kind: rank for rank, kind in enumerate(dict.fromkeys(f.kind for f in forms))
         }
@@ -138,12 +140,15 @@ class Search:
 
     def _longest(self, memory: Array, at: int, floor: int) -> Run:
         key = int.from_bytes(memory[at : at + _WINDOW].tobytes(), "little")
-        runs = (
+        runs = [
             _extended(memory, at, form, offset, floor)
             for form, offset in self._where[key]
-        )
-        rank = self._rank
-        return max(runs, key=lambda run: (run.full, run.length, rank[run.form.kind]))
+        ]
+        longest = max(runs, key=lambda run: (run.full, run.length))
+        if longest.full:
+            return longest
+        near = [run for run in runs if run.length >= longest.length - _CHANCE]
+        return max(near, key=lambda run: (self._rank[run.form.kind], run.length))
 
 
 def _extended(memory: Array, at: int, form: Form, offset: int, floor: int) -> Run:

@@ -90,14 +90,16 @@ def test_what_two_kinds_share_is_counted_once() -> None:
     """For the later: a session's token repeats claims of the one it was traded for."""
     common = b"project-digits-run-77"
     earlier, later = (
-        Secret(kind, str(_random.getrandbits(200)).encode() + common)
-        for kind in (LOGIN, SESSION)
+        Secret(kind, str(_random.getrandbits(200)).encode() + common + end)
+        for kind, end in ((LOGIN, b"."), (SESSION, b","))
     )
     search = Search(forms_of([earlier, later]))
     content = memory()
-    content[50 : 50 + len(common)] = common
+    # Its neighbour is by chance what comes next in the earlier one.
+    piece = common + b"."
+    content[50 : 50 + len(piece)] = piece
     (run,) = search.runs(np.frombuffer(bytes(content), dtype=np.uint8))
-    assert run.form.kind == SESSION
+    assert (run.form.kind, run.length) == (SESSION, len(common))
 
 
 def test_nothing_to_look_for_is_an_error() -> None:
