@@ -33,7 +33,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from _residue.plan import CLIENTS
+from _residue.plan import CLIENTS, installed
 from _residue.run import Results, run_all
 from _residue.table import markdown, plain, proofs, versions
 
@@ -43,12 +43,13 @@ TRANSPORTS = ("HTTP", "TLS")
 def main() -> int:
     """Run and print; 1 if something that was run says nothing."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    here = installed()
     parser.add_argument("--runs", type=int, default=20, help="of each leased client")
     parser.add_argument("--peer-runs", type=int, default=3, help="of each other one")
     parser.add_argument(
         "--minutes", type=float, default=60.0, help="begin no round after them"
     )
-    parser.add_argument("--only", nargs="+", choices=CLIENTS, default=list(CLIENTS))
+    parser.add_argument("--only", nargs="+", choices=here, default=here)
     parser.add_argument("--over", nargs="+", choices=TRANSPORTS, default=TRANSPORTS)
     parser.add_argument(
         "--no-dump", action="store_true", help="read the memory, as without gdb"

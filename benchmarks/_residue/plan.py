@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from .secrets import (
@@ -99,3 +100,15 @@ CLIENTS: Mapping[str, Client] = {
         "boto3, environment, revealed", "environment", "boto3", _S3_LEASE
     ),
 }
+
+
+def installed() -> tuple[str, ...]:
+    """The clients that are here: obstore has left Python 3.10."""
+    found = []
+    for name, client in CLIENTS.items():
+        try:
+            version(client.distribution)
+        except PackageNotFoundError:
+            continue
+        found.append(name)
+    return tuple(found)
