@@ -26,6 +26,7 @@ def print_leases(leases: Sequence[JournalledLease], now: float) -> None:
         table.add_column(column, no_wrap=True)
     table.add_column("trouble")
     table.add_column("fate")
+    table.add_column("memory")
     for lease in leases:
         table.add_row(*_cells(lease, now))
     console = Console(highlight=False, markup=False)
@@ -49,6 +50,7 @@ def _cells(lease: JournalledLease, now: float) -> tuple[str, ...]:
         ends,
         _trouble(lease) or "-",
         ", ".join(fates) or "-",
+        lease.memory or "-",
     )
 
 

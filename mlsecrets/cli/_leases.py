@@ -37,6 +37,8 @@ class JournalledLease:
         workers: how many other processes read the lease.
         fates: how many generations came to which end, once the lease has ended.
         ended: whether its block was left.
+        memory: what was left of its secrets in that process: ``clean`` where nothing
+            was shown to anybody or a sweep left nothing; None while it is open.
     """
 
     scope: str
@@ -54,6 +56,7 @@ class JournalledLease:
     workers: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     ended: bool = False
+    memory: str | None = None
 
     def state(self, now: float) -> str:
         """``open``, ``doomed``, ``ended``, or ``lapsed``.
@@ -88,7 +91,18 @@ class JournalledLease:
             self.last_failure = str(event.get("error"))
         if name in FATES:
             self.fates[name] += 1
-        self.ended |= name == "shredded"
+        if name == "shredded":
+            self.ended = True
+            self.memory = _memory(event)
+
+
+def _memory(event: Mapping[str, Any]) -> str:
+    """What a ``shredded`` event says, in few words."""
+    revealed = any("revealed" in shown for shown in event.get("exposure", ()))
+    swept = event.get("sweep")
+    if swept and not event.get("not_swept"):
+        return "clean" if swept["left"] == 0 else f"{swept['left']} copies left"
+    return f"not swept: {event.get('not_swept')}" if revealed else "clean"
 
 
 def summarise(events: Iterable[Mapping[str, Any]]) -> list[JournalledLease]:

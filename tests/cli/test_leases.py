@@ -73,6 +73,23 @@ def test_a_lease_begins_anew_with_each_issue() -> None:
     assert (lease.leases, lease.ended, dict(lease.fates)) == (2, False, {})
 
 
+def memory(**shredded: Any) -> str | None:
+    (lease,) = summarise([event("issued"), event("shredded", 9, **shredded)])
+    return lease.memory
+
+
+def test_what_memory_held_is_said_in_few_words() -> None:
+    """Never "clean" of what was shown to somebody and not looked for."""
+    late, shown = ["token injected late (mlflow)"], ["session_token revealed (s3fs)"]
+    nothing = {"exposure": late, "sweep": None, "not_swept": "nothing was revealed"}
+    assert memory(**nothing) == "clean"
+    assert memory(exposure=shown, sweep={"left": 0}, not_swept=None) == "clean"
+    assert memory(exposure=shown, sweep={"left": 2}, not_swept=None) == "2 copies left"
+    refused = {"sweep": {"left": 0}, "not_swept": "ptrace is refused"}
+    assert memory(exposure=shown, **refused) == "not swept: ptrace is refused"
+    assert summarise([event("issued")])[0].memory is None
+
+
 def test_processes_and_scopes_are_kept_apart() -> None:
     """One journal serves several ranks."""
     other = {**event("issued"), "scope": "mlflow"}
