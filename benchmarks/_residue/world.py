@@ -23,6 +23,8 @@ TTL = 1800.0
 #: What is read from the store.
 KEY = "digits/residue"
 CONTENT = b"residue" * 100
+MLFLOW_TOKEN = "identity/oidc/token/mlflow"  # noqa: S105  a path
+EXPERIMENT = "residue"
 #: What only MLflow's users may read.
 WHOAMI = "/api/2.0/mlflow/experiments/search?max_results=1"
 _TIMEOUT = 30.0  # seconds
@@ -84,21 +86,56 @@ class World:
             self.servers["mlflow"] = stack.mlflow.address
         self.folder = folder
         self.certificate = Certificate(folder)
-        admin = stack.admin_s3()
-        admin.put_object(Bucket="datasets", Key=KEY, Body=CONTENT)
-        admin.close()
-        ops = stack.openbao.admin()
-        made = ops.request(
-            "POST", "auth/token/create", {"policies": ["job"], "ttl": "24h"}
-        )
-        token = made.json()["auth"]["client_token"]
-        ops.request("POST", "secret/data/vault", {"data": {"vault_token": token}})
+        self._store_object()
+        self._store_token()
+        if "mlflow" in self.servers:
+            self._make_experiment()
 
     @contextmanager
     def way(self, *, tls: bool) -> Iterator[Way]:
         """Recorders before every server, for one run."""
         with ExitStack() as exits:
             yield Way(self, exits, tls=tls)
+
+    def mint(self, path: str) -> str:
+        """A token of OpenBao's, by a login that no client sees."""
+        bao = self.servers["bao"]
+        body = {
+            "role_id": self.stack.openbao.role_id_file.read_text(),
+            "secret_id": self.stack.openbao.secret_id_file.read_text(),
+        }
+        login = requests.post(
+            f"{bao}/v1/auth/approle/login", json=body, timeout=_TIMEOUT
+        )
+        token = login.json()["auth"]["client_token"]
+        answer = requests.get(
+            f"{bao}/v1/{path}", headers={"X-Vault-Token": token}, timeout=_TIMEOUT
+        )
+        minted: str = answer.json()["data"]["token"]
+        return minted
+
+    def _store_object(self) -> None:
+        admin = self.stack.admin_s3()
+        admin.put_object(Bucket="datasets", Key=KEY, Body=CONTENT)
+        admin.close()
+
+    def _store_token(self) -> None:
+        ops = self.stack.openbao.admin()
+        made = ops.request(
+            "POST", "auth/token/create", {"policies": ["job"], "ttl": "24h"}
+        )
+        token = made.json()["auth"]["client_token"]
+        ops.request("POST", "secret/data/vault", {"data": {"vault_token": token}})
+
+    def _make_experiment(self) -> None:
+        # Two clients that both made it at once would not both be let in.
+        bearer = self.mint(MLFLOW_TOKEN)
+        requests.post(
+            self.servers["mlflow"] + "/api/2.0/mlflow/experiments/create",
+            json={"name": EXPERIMENT},
+            headers={"Authorization": f"Bearer {bearer}"},
+            timeout=_TIMEOUT,
+        ).raise_for_status()
 
     def refusals(self) -> dict[str, int]:
         """What each server answers to a credential that is none."""
@@ -129,12 +166,11 @@ class Way:
     def __init__(self, world: World, exits: ExitStack, *, tls: bool) -> None:
         stack = world.stack
         self.seen = Seen()
-        self._stack = stack
+        self._world = world
         context = world.certificate.context if tls else None
-        self._behind = world.servers
         at = {
             name: exits.enter_context(Recorder(address, self.seen, context)).address
-            for name, address in self._behind.items()
+            for name, address in world.servers.items()
         }
         ca_file = str(world.certificate.ca_file) if tls else ""
         number = at["bao"].rpartition(":")[2]
@@ -172,41 +208,25 @@ class Way:
 
     def mint_bearer(self) -> str:
         """A token for MLflow, as an administrator would put it into an environment."""
-        token = self._mint("identity/oidc/token/mlflow")
+        token = self._world.mint(MLFLOW_TOKEN)
         self.seen.add(BEARER, token)
         return token
 
     def mint_identity(self) -> Path:
         """A file with a token for the STS, as a platform would mount it."""
-        token = self._mint("identity/oidc/token/s3")
+        token = self._world.mint("identity/oidc/token/s3")
         self.seen.add(IDENTITY, token)
         self._identity_file.touch(mode=0o600)
         self._identity_file.write_text(token)
         return self._identity_file
 
-    def _mint(self, path: str) -> str:
-        # Not by the recorder: the login is not the client's.
-        bao = self._behind["bao"]
-        body = {
-            "role_id": self._stack.openbao.role_id_file.read_text(),
-            "secret_id": self._stack.openbao.secret_id_file.read_text(),
-        }
-        login = requests.post(
-            f"{bao}/v1/auth/approle/login", json=body, timeout=_TIMEOUT
-        )
-        token = login.json()["auth"]["client_token"]
-        answer = requests.get(
-            f"{bao}/v1/{path}", headers={"X-Vault-Token": token}, timeout=_TIMEOUT
-        )
-        minted: str = answer.json()["data"]["token"]
-        return minted
-
     def _manifest(self, at: Mapping[str, str], ca_file: str) -> str:
-        text = self._stack.manifest_path.read_text()
+        stack = self._world.stack
+        text = stack.manifest_path.read_text()
         # Relative paths in it mean files beside the original.
-        text = re.sub(r'(_file = )"([^"/]+)"', rf'\1"{self._stack.folder}/\2"', text)
-        for name, address in self._behind.items():
-            text = text.replace(address, at[name])
+        text = re.sub(r'(_file = )"([^"/]+)"', rf'\1"{stack.folder}/\2"', text)
+        for name, address in self._world.servers.items():
+            text = re.sub(rf"{re.escape(address)}(?!\d)", at[name], text)
         if ca_file:
             # Each address of a server is followed by whom to trust there.
             text = re.sub(r"(?m)^(address = .*)$", rf'\1\nca_file = "{ca_file}"', text)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..world import CONTENT, KEY, WHOAMI, Place
+from ..world import CONTENT, EXPERIMENT, KEY, WHOAMI, Place
 
 Pause = Callable[..., None]
 
@@ -103,7 +103,7 @@ def log_something() -> None:
     """A run with a parameter and a metric."""
     import mlflow
 
-    mlflow.set_experiment("residue")
+    mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run():
         mlflow.log_param("learning_rate", 0.1)
         mlflow.log_metric("loss", 0.5)
