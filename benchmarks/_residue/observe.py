@@ -20,14 +20,19 @@ class Count:
         full: full copies in any form.
         pieces: fragments of 12 characters or more outside of those.
         where: how many of both in the heap, on stacks, in registers.
+        locked: copies and fragments in locked memory, which are neither of these.
     """
 
     full: int = 0
     pieces: int = 0
     where: dict[str, int] = field(default_factory=dict)
+    locked: int = 0
 
     def add(self, run: Run, part: Part) -> None:
         """One more."""
+        if part.where == LOCKED:
+            self.locked += 1
+            return
         if run.full:
             self.full += 1
         else:
@@ -70,8 +75,8 @@ class Observer:
     def look(self, secrets: Sequence[Secret]) -> Sight:
         """Look for secrets.
 
-        Copies in its locked memory are where they should be, and not counted. Pages
-        that are still as they are in a file are not searched.
+        Copies in its locked memory, as far as that can be seen, are where they should
+        be. Pages that are still as they are in a file are not searched.
 
         Raises:
             Unseen: it may not be looked into.
@@ -86,7 +91,7 @@ class Observer:
         size = 0
         with looking(self._pid, self._folder, dump=self._dump) as look:
             for part in look.parts:
-                if part.where in {LOCKED, UNCHANGED}:
+                if part.where == UNCHANGED:
                     continue
                 size += len(part.content)
                 for run in search.runs(part.content):

@@ -51,7 +51,7 @@ def plain(results: Results) -> str:
             for column in columns
             if (places := _places(results, name, column))
         ]
-        lines += _told(results, name)
+        lines += [*_locked(results, name), *_told(results, name)]
     return "\n".join(lines)
 
 
@@ -142,6 +142,29 @@ def _places(results: Results, name: str, column: tuple[str, str]) -> str:
         counts = [run.sights[pause].counts[kind] for kind in CLIENTS[name].kinds]
         runs.update({where for count in counts for where in count.where})
     return ", ".join(f"{where} in {count} run(s)" for where, count in runs.items())
+
+
+def _locked(results: Results, name: str) -> list[str]:
+    """What was seen in locked memory, of the kinds that can be looked into."""
+    spans = {
+        pause: _span(
+            (
+                sum(count.locked for count in run.sights[pause].counts.values())
+                for (of, _), cell in results.cells.items()
+                for run in cell.found
+                if of == name
+            ),
+            "-",
+        )
+        for pause in (DURING, AFTER)
+        if any(cell.found for (of, _), cell in results.cells.items() if of == name)
+    }
+    if set(spans.values()) <= {"0"}:
+        return []
+    return [
+        "  in locked memory itself: "
+        + ", ".join(f"{pause} {span}" for pause, span in spans.items())
+    ]
 
 
 def _told(results: Results, name: str) -> list[str]:

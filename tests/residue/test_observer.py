@@ -95,8 +95,9 @@ def test_what_was_never_made_is_not_seen(looked: Sight) -> None:
 
 
 def test_locked_memory_is_not_counted(looked: Sight) -> None:
-    """It is where leased secrets are kept."""
-    assert (looked.counts["locked"].full, looked.counts["locked"].pieces) == (0, 0)
+    """Only told apart: it is where leased secrets are kept."""
+    count = looked.counts["locked"]
+    assert (count.full, count.pieces, count.locked) == (0, 0, 1)
 
 
 def test_registers_and_stacks_are_there(child: int, tmp_path: Path) -> None:
