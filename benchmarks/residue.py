@@ -15,7 +15,7 @@ three alignments, JSON or percent-encoded; a fragment is any other run of 12 cha
 or more of such a form. Constant heads (of tokens, the first segment of a JWT) are left
 out, as are copies in locked memory, which is where a leased secret is kept; the kernel
 lets nobody look into the best kind of it. Leased clients use two generations of
-credentials: those of both are looked for.
+credentials where they can: those of both are looked for.
 
 A zero would mean nothing if the observer were blind: a text and a piece of it are
 planted in every client, and must be found at every look; what the client asked for must

@@ -9,7 +9,7 @@ from importlib.metadata import version
 
 from .plan import CLIENTS
 from .run import Cell, Results
-from .trial import AFTER, DURING
+from .trial import AFTER, DURING, Found
 
 #: The columns: transport and pause.
 COLUMNS = tuple(
@@ -64,7 +64,7 @@ def proofs(results: Results) -> str:
         f"{sum(seen.values())} looks: "
         + (", ".join(f"{count} by {how}" for how, count in seen.items()) or "none"),
         "a copy and a piece, planted in every client, were found at every look",
-        "every run's needles were its own, and complete",
+        "every client had all the secrets that it is looked into for",
         "answers without a valid credential: "
         + ", ".join(f"{who} {status}" for who, status in results.refusals.items()),
     ]
@@ -146,35 +146,23 @@ def _places(results: Results, name: str, column: tuple[str, str]) -> str:
 
 def _locked(results: Results, name: str) -> list[str]:
     """What was seen in locked memory, of the kinds that can be looked into."""
-    spans = {
-        pause: _span(
-            (
-                sum(count.locked for count in run.sights[pause].counts.values())
-                for (of, _), cell in results.cells.items()
-                for run in cell.found
-                if of == name
-            ),
-            "-",
-        )
+    found = _found(results, name)
+    counts = {
+        pause: [
+            sum(count.locked for count in run.sights[pause].counts.values())
+            for run in found
+        ]
         for pause in (DURING, AFTER)
-        if any(cell.found for (of, _), cell in results.cells.items() if of == name)
     }
-    if set(spans.values()) <= {"0"}:
+    if not any(map(any, counts.values())):
         return []
-    return [
-        "  in locked memory itself: "
-        + ", ".join(f"{pause} {span}" for pause, span in spans.items())
-    ]
+    spans = (f"{pause} {_span(numbers, '-')}" for pause, numbers in counts.items())
+    return ["  in locked memory itself: " + ", ".join(spans)]
 
 
 def _told(results: Results, name: str) -> list[str]:
     """What the leases themselves say of it, each thing once."""
-    told = [
-        run.told
-        for (of, _), cell in results.cells.items()
-        for run in cell.found
-        if of == name and run.told is not None
-    ]
+    told = [run.told for run in _found(results, name) if run.told is not None]
     if not told:
         return []
     memory = Counter(str(report["memory"]) for report in told)
@@ -203,6 +191,12 @@ def _told(results: Results, name: str) -> list[str]:
         if report["not_swept"] or report["sweep"]["refused"]
     }
     return [*lines, *(f"  not swept: {reason}" for reason in sorted(refused))]
+
+
+def _found(results: Results, name: str) -> list[Found]:
+    """All runs of a client."""
+    cells = [cell for (of, _), cell in results.cells.items() if of == name]
+    return [run for cell in cells for run in cell.found]
 
 
 def _span(numbers: Iterable[int], between: str) -> str:
