@@ -20,6 +20,10 @@ from ..memory._spellings import (
 )
 from ._heads import Heads, heads_of
 
+#: How many forms a value has, and how many bytes those of one byte take at most: plain
+#: and Latin-1 1 each, wide 2 and 4, hex twice 2, base64 six times 4/3, JSON twice 6,
+#: quoted twice 3. Counting them exactly would take as long as writing them.
+FORMS, GROWTH = 16, 38
 #: A piece this long, in characters, tells too much.
 FRAGMENT = 12
 _SLASH, _QUOTE, _BACKSLASH = b'/"\\'
@@ -85,7 +89,7 @@ class Layout:
             elif all(own != other for other, _ in kept):
                 kept.append((own, heads))
                 self.whole += heads.prose
-        size = sum(self._size(own) for own, _ in kept)
+        size = sum(GROWTH * len(own) + FORMS * self.GAP for own, _ in kept)
         self.buffer = stack.enter_context(SecretBuffer(size))
         self.view = stack.enter_context(self.buffer.writable())
         self._used = 0
@@ -118,11 +122,6 @@ class Layout:
         for i in range(self.GAP):
             self.view[end + i] = 0
         self._used = end + self.GAP
-
-    def _size(self, value: memoryview) -> int:
-        return sum(
-            sum(1 for _ in spelled.content) + self.GAP for spelled in spellings(value)
-        )
 
 
 def spellings(value: memoryview) -> Iterator[Spelled]:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlsecrets.sweep._forms import Layout, spellings
+from mlsecrets.sweep._forms import FORMS, GROWTH, Layout, spellings
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=5, max_size=40)
 
@@ -38,6 +38,14 @@ def test_forms_are_those_of_the_standard_library(text: str) -> None:
         assert text.encode("latin-1") in forms
     if min(text) >= " ":
         assert json.dumps(text, ensure_ascii=False)[1:-1].encode() in forms
+
+
+@given(st.binary(min_size=1, max_size=60))
+def test_the_forms_fit_into_what_is_made_for_them(raw: bytes) -> None:
+    """Whatever is to be spelled; none is cut."""
+    forms = [bytes(form.content) for form in spellings(memoryview(raw))]
+    assert len(forms) == FORMS
+    assert sum(map(len, forms)) <= GROWTH * len(raw)
 
 
 @given(TEXTS, st.binary(max_size=5), st.binary(max_size=5))
