@@ -7,17 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timezone
-from types import TracebackType
 from typing import ClassVar
 
-from ..memory import Opaque, Sealed
+from ..memory import Sealed, Wiped
 
 #: The longest pause that a server is believed to mean, in seconds.
 LONGEST_PAUSE = 3600.0
 
 
 @dataclass(frozen=True, repr=False)
-class Answer(Opaque):
+class Answer(Wiped):
     """A server's answer, whole; its `with` block ends by wiping it.
 
     It is wiped as well when it is dropped.
@@ -40,17 +39,6 @@ class Answer(Opaque):
     sent_at: float
     received_at: float
     wall: float
-
-    def __enter__(self) -> Answer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Wipe the body."""

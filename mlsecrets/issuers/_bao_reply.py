@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import ClassVar
 
-from ..memory import Opaque, Sealed
+from ..memory import Sealed, Wiped
 from ._answer import Answer
 from ._sealed_json import Object, read_object
 from ._words import Words
 
 
-class Reply(Opaque):
+class Reply(Wiped):
     """What was answered; its `with` block ends by wiping it.
 
     Args:
@@ -55,17 +54,6 @@ class Reply(Opaque):
     def close(self) -> None:
         """Wipe it."""
         self._answer.close()
-
-    def __enter__(self) -> Reply:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Reply {self.status}>"

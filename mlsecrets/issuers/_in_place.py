@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ..memory import Sealed, scrub
 
 # Well-formed UTF-8 (Unicode 15, table 3-7), so many characters at once: each round of a
 # group costs `re` memory.
@@ -15,6 +19,19 @@ _UTF8 = re.compile(
 
 #: What each hexadecimal digit is worth, by its byte.
 DIGITS = {ord(digit): int(digit, 16) for digit in "0123456789abcdefABCDEF"}
+
+
+@contextmanager
+def rewriting(text: Sealed) -> Iterator[memoryview]:
+    """A writable view of a text, for a block that reads it and un-escapes it."""
+    with (
+        text.buffer.writable() as whole,
+        whole[text.offset : text.offset + text.length] as view,
+    ):
+        try:
+            yield view
+        finally:
+            scrub()
 
 
 def end_of(pattern: re.Pattern[bytes], view: memoryview, at: int) -> int:

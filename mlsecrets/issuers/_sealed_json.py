@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from typing import TypeAlias, Union
 
-from ..memory import Sealed, scrub
-from ._in_place import DIGITS, Rewrite, end_of, is_utf8
+from ..memory import Sealed
+from ._in_place import DIGITS, Rewrite, end_of, is_utf8, rewriting
 
 Value: TypeAlias = Union[Sealed, "Object", list["Value"], int, float, bool, None]
 Object: TypeAlias = dict[str, Value]
@@ -59,14 +59,8 @@ def read_json(body: Sealed) -> Value:
     Raises:
         NotJSON: it is not JSON by the rules above.
     """
-    with (
-        body.buffer.writable() as whole,
-        whole[body.offset : body.offset + body.length] as view,
-    ):
-        try:
-            return _Reader(body, view).document()
-        finally:
-            scrub()
+    with rewriting(body) as view:
+        return _Reader(body, view).document()
 
 
 class _Reader:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import re
 
-from ..memory import Sealed, scrub
-from ._in_place import DIGITS, Rewrite, end_of, is_utf8, next_end
+from ..memory import Sealed
+from ._in_place import DIGITS, Rewrite, end_of, is_utf8, next_end, rewriting
 
 #: Elements in each other; an STS answer goes 4 deep.
 DEEPEST = 64
@@ -72,14 +72,8 @@ def read_leaves(body: Sealed) -> dict[str, Sealed]:
     Raises:
         NotXML: it is not XML by the rules above.
     """
-    with (
-        body.buffer.writable() as whole,
-        whole[body.offset : body.offset + body.length] as view,
-    ):
-        try:
-            return _Reader(body, view).document()
-        finally:
-            scrub()
+    with rewriting(body) as view:
+        return _Reader(body, view).document()
 
 
 class _Element:

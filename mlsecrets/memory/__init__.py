@@ -22,6 +22,7 @@ from ._scan import CopyReport, count_copies
 from ._scrub import copy, scrub, why_not_scrubbed
 from ._sealed import Sealed
 from ._wipe import wipe_own_bytes
+from ._wiped import Wiped
 
 __all__ = [
     "CopyReport",
@@ -32,6 +33,7 @@ __all__ = [
     "Sealed",
     "SecretBuffer",
     "Slot",
+    "Wiped",
     "copy",
     "count_copies",
     "live_mappings",

@@ -13,14 +13,13 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Iterable
-from types import TracebackType
 from typing import NamedTuple, TypeAlias
 
 from ._content import Content, View
-from ._opaque import Opaque
 from ._protection import Protection
 from ._scrub import copy, scrub
 from ._utf8 import encode_into, encoded_length
+from ._wiped import Wiped
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
 
@@ -32,7 +31,7 @@ class Slot(NamedTuple):
     length: int
 
 
-class SecretBuffer(Opaque):
+class SecretBuffer(Wiped):
     """Locked, undumpable memory for one secret (or several laid end to end).
 
     Args:
@@ -148,17 +147,6 @@ class SecretBuffer(Opaque):
     def close(self) -> None:
         """Refuse new readers now; wipe and unmap when the last one has left."""
         self._content.close()
-
-    def __enter__(self) -> SecretBuffer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else self.protection.kind

@@ -9,12 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from ._buffer import SecretBuffer
-from ._opaque import Opaque
 from ._scrub import copy, scrub
 from ._sealed import Sealed
+from ._wiped import Wiped
 
 #: Bytes at first: most requests are shorter, and locked pages are few.
 FIRST_SIZE = 4096
@@ -24,7 +23,7 @@ _FORM_PLAIN = re.compile(rb"[A-Za-z0-9._~-]+")
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-class Draft(Opaque):
+class Draft(Wiped):
     """A text that grows in locked memory; wiped at the end of its `with` block.
 
     Args:
@@ -85,17 +84,6 @@ class Draft(Opaque):
     def close(self) -> None:
         """Wipe it."""
         self._buffer.close()
-
-    def __enter__(self) -> Draft:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"<Draft {self._used} bytes>"
