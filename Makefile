@@ -34,7 +34,7 @@ demo: $(READY) ## a real training run on ten-second credentials
 test: lint types docs unit ## everything that has to pass
 
 unit: $(READY) ## the tests alone
-	$(BIN)/python -m pytest
+	@bash .ci/unit $(BIN)/python
 
 lint: $(READY) ## ruff, and who may import whom
 	$(BIN)/ruff check
