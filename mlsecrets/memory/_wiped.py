@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from types import TracebackType
-from typing import TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING
 
 from ._opaque import Opaque
 
-T = TypeVar("T", bound="Wiped")
+if TYPE_CHECKING:
+    from typing_extensions import Self  # in typing from Python 3.11 on
 
 
 class Wiped(Opaque):
