@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
-from mlsecrets.cli._checks import failed
-from mlsecrets.cli._checks._here import memory, packages
+from mlsecrets.cli._checks import _here, failed
+from mlsecrets.cli._checks._here import memory, packages, sweeping
 from mlsecrets.cli._checks._scopes import length
 from mlsecrets.cli._checks._servers import clocks
 from mlsecrets.cli._starter import manifest as starter
@@ -16,6 +17,7 @@ from mlsecrets.grant import Terms
 from mlsecrets.issuer import Limits
 from mlsecrets.manifest import Manifest, load
 from mlsecrets.memory import Protection, SecretBuffer
+from mlsecrets.sweep import SweepReport
 
 NOTE = "an STS session ends at its TTL"
 HOUR = 3600.0
@@ -139,6 +141,23 @@ def test_memory_that_cannot_be_locked_is_advice(
     assert check.ok
     assert reason in check.found
     assert "ulimit -l" in (check.remedy or "")
+
+
+def test_a_sweep_is_tried() -> None:
+    """On an invented secret, of which there is a copy."""
+    check = sweeping()
+    assert check.ok
+    assert re.match(r"[1-9]\d* copies of an invented secret found, 0 left", check.found)
+
+
+def test_that_no_sweep_is_possible_is_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container without ptrace: the job gets its leases all the same."""
+    refused = SweepReport(refused="ptrace is not permitted")
+    monkeypatch.setattr(_here, "sweep", lambda needles: refused)
+    check = sweeping()
+    assert check.ok
+    assert check.found == "not possible: ptrace is not permitted"
+    assert "SYS_PTRACE" in (check.remedy or "")
 
 
 def test_packages_are_told_with_their_versions(manifest: Manifest) -> None:

@@ -77,6 +77,7 @@ def test_all_is_well(doctor: Callable[..., Result], mlsecrets_stack: DevStack) -
         "scope mlflow",
         "life of mlflow",
         "memory",
+        "sweep",
         "packages",
     ]
     assert all(check["ok"] for check in found.values())

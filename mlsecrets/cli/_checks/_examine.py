@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...clock import Clock
 from ...manifest import Manifest
 from ._check import Check
-from ._here import memory, packages
+from ._here import memory, packages, sweeping
 from ._login import login
 from ._scopes import leased
 from ._servers import issuer, revoker
@@ -48,6 +48,7 @@ def examine(manifest: Manifest, *, clock: Clock, job_length: float) -> Iterator[
             remedy = f"see to '{reason}' first"
             yield Check(f"scope {name}", ok=False, found="not tried", remedy=remedy)
     yield memory()
+    yield sweeping()
     yield packages(manifest)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import platform
+import secrets
 
 from ...issuers.sts import STS
 from ...manifest import Manifest, kinds
-from ...memory import SecretBuffer
+from ...memory import Sealed, SecretBuffer, why_not_scrubbed
+from ...sweep import sweep
 from .._installed import installed
 from ._check import Check
 
@@ -29,13 +31,34 @@ def memory() -> Check:
         if granted
     ]
     found = ", ".join(got) or "none granted"
-    if not protection.reasons:
+    reasons = [*protection.reasons]
+    if why := why_not_scrubbed():
+        reasons.append(why)
+    if not reasons:
         return Check("memory", ok=True, found=found)
     remedy = None
     if protection.kind == "plain":
         remedy = "raise the limit of locked memory: ulimit -l, or LimitMEMLOCK="
-    reasons = "; ".join(protection.reasons)
-    return Check("memory", ok=True, found=f"{found}; but {reasons}", remedy=remedy)
+    found += f"; but {'; '.join(reasons)}"
+    return Check("memory", ok=True, found=found, remedy=remedy)
+
+
+def sweeping() -> Check:
+    """Whether copies of a secret can be found and wiped: tried on an invented one."""
+    copy = secrets.token_urlsafe(30)
+    with SecretBuffer.of(copy) as buffer:
+        report = sweep([Sealed(buffer, 0, buffer.size)])
+    if report.refused is not None:
+        return Check(
+            "sweep",
+            ok=True,
+            found=f"not possible: {report.refused}",
+            remedy="allow ptrace and process_vm_readv (in a container: SYS_PTRACE), or "
+            "use readers to which nothing is revealed",
+        )
+    found = f"{report.copies} copies of an invented secret found, {report.left} left"
+    found = ", ".join([f"{found}, in {report.seconds:.1f} s", *report.notes])
+    return Check("sweep", ok=True, found=found)
 
 
 def packages(manifest: Manifest) -> Check:
