@@ -15,8 +15,6 @@ from mlsecrets.testing import FakeClock
 #: Seconds for what takes 10 s otherwise: the first issue, and all endings.
 SHORT_PATIENCE = 0.4
 SHORT_FAREWELL = 0.8
-#: Real seconds between two looks of a thread that waits.
-LOOK_AGAIN = 0.01
 
 Movable: TypeAlias = "PatientClock | RunningClock"
 
@@ -66,6 +64,7 @@ class RunningClock:
 
     def __init__(self) -> None:
         self._ahead = 0.0
+        self._waiting: list[threading.Condition] = []
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Have something done once so much real time has passed."""
@@ -78,18 +77,20 @@ class RunningClock:
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Let time pass, and whoever waits look at it anew."""
         self._ahead += seconds
+        for condition in list(self._waiting):
+            with condition:
+                condition.notify_all()
 
     def wait(self, condition: threading.Condition, timeout: float | None) -> None:
-        if timeout is None:
-            condition.wait()
-            return
-        until = self.monotonic() + timeout
-        # In short steps, because it may be moved ahead meanwhile.
-        while (left := until - self.monotonic()) > 0:
-            if condition.wait(min(left, LOOK_AGAIN)):
-                return
+        # Not in short steps: a notification that comes just as one has timed out is
+        # lost to whoever waits on.
+        self._waiting.append(condition)
+        try:
+            condition.wait(timeout)
+        finally:
+            self._waiting.remove(condition)
 
 
 def clock_for(*, slow: bool, monkeypatch: pytest.MonkeyPatch) -> Movable:
