@@ -71,7 +71,7 @@ def test_the_first_rejection_is_believed_and_a_storm_is_not() -> None:
 
 
 def test_a_rejection_after_a_calm_time_is_news() -> None:
-    """What was accepted meanwhile is no storm: keys revoked each minute are replaced."""
+    """What was accepted meanwhile is no storm: keys revoked each minute are mended."""
     rejections = Rejections()
     assert all(rejections.believe(minute * 60.0) for minute in range(100))
 
