@@ -36,7 +36,7 @@ class Filler:
         self._now = stack.enter_context(SecretBuffer(self._room))
         self._fillers = {
             unit: ctypes.create_string_buffer(
-                bytes([FILLER, *[0] * (unit - 1)]) * -(-longest // unit)
+                bytes([FILLER, *[0] * (unit - 1)]) * (-(-longest // unit) + 1)
             )
             for unit in _UNITS
         }
@@ -64,8 +64,11 @@ class Filler:
         return len(self._target.write_all([self._filled(run) for run in same]))
 
     def _filled(self, run: Run) -> Piece:
-        filler = self._fillers[self._layout.forms[run.form].unit]
-        return Piece(ctypes.addressof(filler), run.address, run.length)
+        unit = self._layout.forms[run.form].unit
+        start, end = surely_copied(run, unit)
+        # In step with the characters that the run consists of.
+        filler = ctypes.addressof(self._fillers[unit]) + (start - run.address) % unit
+        return Piece(filler, start, end - start)
 
     def _is_same(self, piece: Piece, run: Run) -> bool:
         form = self._layout.forms[run.form]
@@ -82,6 +85,22 @@ class Filler:
             batch.append(run)
             size += run.length
         yield batch
+
+
+def surely_copied(run: Run, unit: int) -> tuple[int, int]:
+    """Start and end of the part of a run that can be overwritten.
+
+    Where a copy was cut off, by an allocator's size or somebody's pointer, the first
+    bytes of what cut it may by chance be those that the copy had: one in 64 sizes
+    begins like the next letter. Written over, that is a heap destroyed (measured: one
+    abort in some fifty sweeps of a process that went on for long). Such a field lies on
+    its own alignment, so a run is left alone up to there: three bytes at either end, or
+    a character of four bytes.
+    """
+    aligned = max(4, 2 * unit)
+    start = -(-run.address // aligned) * aligned
+    end = (run.address + run.length) // aligned * aligned
+    return start, end
 
 
 def _still_mapped(
