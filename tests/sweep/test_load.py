@@ -55,3 +55,43 @@ def test_twenty_sweeps_under_load(in_process: Callable[..., str]) -> None:
         assert not wrong, wrong
         """
     )
+
+
+def test_a_heap_that_was_carved_out_of_copies_survives(
+    in_process: Callable[..., str],
+) -> None:
+    """A size that was written into an old copy may begin like what it cut off."""
+    in_process(
+        """
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        libc.malloc.argtypes = [ctypes.c_size_t]
+        libc.free.argtypes = [ctypes.c_void_p]
+
+        # Of the letters that sizes of small pieces begin with: 0x31, 0x41, ...
+        token = bytes(b"1AQaq"[os.urandom(1)[0] % 5] for _ in range(400))
+        buffer = SecretBuffer.of(token)
+        large = [libc.malloc(1 << 16) for _ in range(20)]
+        for address in large:
+            for at in range(0, (1 << 16) - 400, 400):
+                ctypes.memmove(address + at, token, 400)
+        for address in large:
+            libc.free(address)
+        pieces = [
+            libc.malloc((0x28, 0x38, 0x48, 0x58, 0x68)[i % 5]) for i in range(6000)
+        ]
+
+        def sizes():
+            # But for the lowest bit, which says whether the piece before is in use.
+            return [ctypes.c_uint64.from_address(p - 8).value & ~1 for p in pieces]
+
+        alike = sum(ctypes.string_at(p - 21, 14) in token + token for p in pieces)
+        before = sizes()
+        report = sweep([Sealed(buffer, 0, 400)])
+        assert alike > 5, alike
+        assert report.wiped > 5 and report.left == 0, report
+        assert sizes() == before
+        for address in pieces:
+            libc.free(address)
+        """
+    )
