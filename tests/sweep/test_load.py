@@ -72,6 +72,7 @@ def test_a_heap_that_was_carved_out_of_copies_survives(
         token = bytes(b"1AQaq"[os.urandom(1)[0] % 5] for _ in range(400))
         buffer = SecretBuffer.of(token)
         large = [libc.malloc(1 << 16) for _ in range(20)]
+        libc.malloc(1 << 10)  # stands after them: they are not given to the kernel
         for address in large:
             for at in range(0, (1 << 16) - 400, 400):
                 ctypes.memmove(address + at, token, 400)
