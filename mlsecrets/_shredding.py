@@ -89,7 +89,9 @@ def _wiped(
     began: float,
 ) -> ShredReport:
     secrets = live.secrets()
-    if reason is None and swept is not None:
+    if reason is not None:
+        swept = None  # what was found is of the other leases
+    elif swept is not None:
         reason = swept.refused
     report = ShredReport(
         generations=live.shred(),
@@ -97,6 +99,7 @@ def _wiped(
         exposure=live.exposures.seen(),
         sweep=swept,
         not_swept=reason,
+        forgotten=live.exposures.forgotten,
         seconds=clock.monotonic() - began,
     )
     live.exposures.close()

@@ -49,6 +49,8 @@ class ShredReport:
         sweep: what was found outside of it and wiped; shared by the leases that ended
             together. None if there was no sweep.
         not_swept: why not; None if it was swept.
+        forgotten: how many revealed values of old generations were too many to be kept,
+            and so were not looked for.
         seconds: how long all of it took.
     """
 
@@ -57,6 +59,7 @@ class ShredReport:
     exposure: tuple[Exposure, ...] = ()
     sweep: SweepReport | None = None
     not_swept: str | None = None
+    forgotten: int = 0
     seconds: float = 0.0
 
     def figures(self) -> dict[str, Any]:
@@ -67,6 +70,7 @@ class ShredReport:
             "exposure": [str(exposure) for exposure in self.exposure],
             "sweep": asdict(self.sweep) if self.sweep else None,
             "not_swept": self.not_swept,
+            "forgotten": self.forgotten,
             "seconds": round(self.seconds, 3),
         }
 
@@ -78,6 +82,8 @@ class ShredReport:
             lines.append(str(self.sweep))
         elif self.not_swept is not None:
             lines.append(f"not swept: {self.not_swept}")
+        if self.forgotten:
+            lines.append(f"{self.forgotten} older revealed values were not looked for")
         return "\n".join(lines)
 
 

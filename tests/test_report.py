@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 
-from mlsecrets.exposure import Exposure, How
+from mlsecrets.exposure import MOST_KEPT, Exposure, Exposures, How
 from mlsecrets.grant import Fate, Outcome, Terms
-from mlsecrets.memory import Protection
+from mlsecrets.memory import Protection, Sealed, SecretBuffer
 from mlsecrets.report import EndedGrant, ExitReport, ShredReport
 from mlsecrets.sweep import SweepReport
 
@@ -75,6 +75,24 @@ def test_that_nothing_was_swept_is_said() -> None:
     assert said.splitlines()[-1] == (
         "not swept: ptrace is refused; 2 full copies elsewhere"
     )
+
+
+def test_values_too_old_to_be_looked_for_are_said() -> None:
+    """A zero is not theirs."""
+    said = str(ShredReport(1, sweep=SweepReport(), forgotten=2))
+    assert said.splitlines()[-1] == "2 older revealed values were not looked for"
+
+
+def test_of_revealed_values_the_newest_are_kept() -> None:
+    """The others are counted, and wiped."""
+    exposures = Exposures()
+    for number in range(MOST_KEPT + 2):
+        exposures.revealed(Sealed(SecretBuffer.of(f"{number:020}"), 0, 20))
+    assert exposures.forgotten == 2
+    kept = [needle.text() for needle in exposures.needles()]
+    assert kept == [f"{number:020}" for number in range(2, MOST_KEPT + 2)]
+    exposures.close()
+    assert exposures.needles() == []
 
 
 def test_what_the_journal_gets_are_names_and_numbers() -> None:

@@ -100,6 +100,8 @@ def _memory(event: Mapping[str, Any]) -> str:
     """What a ``shredded`` event says, in few words."""
     revealed = any("revealed" in shown for shown in event.get("exposure", ()))
     swept = event.get("sweep")
+    if forgotten := event.get("forgotten"):
+        return f"{forgotten} old values not looked for"
     if swept and not event.get("not_swept"):
         return "clean" if swept["left"] == 0 else f"{swept['left']} copies left"
     return f"not swept: {event.get('not_swept')}" if revealed else "clean"

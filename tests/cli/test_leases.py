@@ -87,6 +87,8 @@ def test_what_memory_held_is_said_in_few_words() -> None:
     assert memory(exposure=shown, sweep={"left": 2}, not_swept=None) == "2 copies left"
     refused = {"sweep": {"left": 0}, "not_swept": "ptrace is refused"}
     assert memory(exposure=shown, **refused) == "not swept: ptrace is refused"
+    old = memory(exposure=shown, sweep={"left": 0}, not_swept=None, forgotten=3)
+    assert old == "3 old values not looked for"
     assert summarise([event("issued")])[0].memory is None
 
 

@@ -172,12 +172,17 @@ def test_what_is_still_in_use_is_not_swept(stack: DevStack) -> None:
         """Signs for itself, with what it was shown."""
 
     configure(stack.manifest_path, sweep="revealed")
-    with lease("train-data") as data:
+    with lease("train-data", "checkpoints") as leases:
+        data, other = leases["train-data"], leases["checkpoints"]
         credentials = data.snapshot().credentials
         store = Store()
         credentials.exposures.holds("some-store", store)
         revealed = credentials.reveal("session_token", "some-store")
+        other.snapshot().credentials.reveal("session_token")
     assert data.shred_report.not_swept == "some-store not closed"
+    assert "not swept: some-store not closed" in str(data.report)
+    assert data.shred_report.sweep is None  # of the other, it was
+    assert other.shred_report.sweep is not None
     assert "." in revealed
     del store
 
