@@ -61,7 +61,7 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
             process: ``"revealed"`` (the default) for what a library insisted on having
             as a string; ``"always"`` for every secret of the last generation too, which
             proves that there is nothing; ``"never"``. A sweep takes about a second, and
-            half of one more per gigabyte.
+            two more per gigabyte.
         harden: while a lease is open, refuse debuggers of the same user and core dumps
             (`PR_SET_DUMPABLE`, `RLIMIT_CORE`). That also hides ``/proc/PID`` from
             profilers such as py-spy. Restored when the last lease ends.
