@@ -84,6 +84,7 @@ class Front(ThreadingHTTPServer):
         self.delay = 0.0
         self.refuse = 0
         self.metrics = 0
+        self.counting = threading.Lock()
         self.refused: list[str] = []
         self.seen: list[tuple[str, int]] = []
 
@@ -116,7 +117,9 @@ class _Refuser(BaseHTTPRequestHandler):
             )
             status, content = answer.status_code, answer.content
             if status == 200 and self.path.endswith("/log-batch"):
-                front.metrics += len(json.loads(body).get("metrics", []))
+                arrived = len(json.loads(body).get("metrics", []))
+                with front.counting:
+                    front.metrics += arrived
         front.seen.append((token, status))
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
