@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from mlsecrets._broker._place import Place
 from mlsecrets._broker._socket import ENVIRONMENT
+from tests.broker.children import Child
 from tests.broker.owner import Owner
 
 
@@ -16,3 +19,35 @@ def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
     monkeypatch.setenv(ENVIRONMENT, str(made.broker.path))
     yield made
     made.close()
+
+
+@pytest.fixture
+def child() -> Iterator[Callable[..., Child]]:
+    """Starts processes, and ends those that still run after the test."""
+    started: list[Child] = []
+
+    def start(code: str, folder: Path, *arguments: object) -> Child:
+        started.append(Child(code, folder, *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+@pytest.fixture
+def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which places are made, and nobody else's lie."""
+    short = tmp_path / "r"
+    short.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short))
+    monkeypatch.setattr("mlsecrets._broker._place._reserved", None)
+    return short
+
+
+@pytest.fixture
+def place(runtime: Path) -> Iterator[Place]:
+    """A job's place, that nobody owns."""
+    made = Place.of_job("job")
+    yield made
+    made.give_up()
