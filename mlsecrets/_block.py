@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
@@ -13,6 +12,7 @@ from typing import Any, TypeVar
 
 from ._bundle import Bundle
 from ._crossing import entered
+from ._forks import after_fork
 from ._lease import Lease
 from ._opening import close_leases, open_lease, shared_lease
 from ._reference import views
@@ -165,5 +165,4 @@ def _forget() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+after_fork(_forget)

@@ -12,10 +12,10 @@ import ctypes
 import functools
 import mmap
 import os
-import threading
 import weakref
 from typing import NamedTuple
 
+from .._forks import after_fork, held_off
 from ._libc import FAILED, failure, libc
 from ._locking import lock, refusal
 from ._mapped import Mapped
@@ -34,9 +34,6 @@ _DONTFORK = 10  # absent in a forked child
 _DONTDUMP = 16  # left out of core dumps, Linux 3.4
 _WIPEONFORK = 18  # zeros in a forked child, Linux 4.14; not for memfd_secret
 
-# Held while a mapping is made, and by whoever forks: a child that were forked in
-# between would share the memory that the parent is about to fill.
-_MAKING = threading.RLock()
 _ABSENT_AFTER_FORK: dict[int, int] = {}
 """Address and length of every memfd_secret mapping of this process."""
 
@@ -61,9 +58,10 @@ def map_linux(size: int) -> Mapped:
     Raises:
         OSError: there is no memory or no address space left.
     """
-    _lay_zeros_after_forks()
     length = -(-size // _PAGE) * _PAGE
-    with _MAKING:
+    # A child that were forked in between would share the memory that the parent is
+    # about to fill.
+    with held_off():
         region = _spare(length) or _make(length)
     array = _bytes_type(length).from_address(region.address)
     # Not when the buffer is wiped but when the last slice of it is gone: whoever kept
@@ -171,20 +169,13 @@ def _bytes_type(length: int) -> type[ctypes.Array[ctypes.c_ubyte]]:
     return ctypes.c_ubyte * length
 
 
-@functools.cache
-def _lay_zeros_after_forks() -> None:
-    os.register_at_fork(
-        before=_MAKING.acquire,
-        after_in_parent=_MAKING.release,
-        after_in_child=_after_in_child,
-    )
-
-
-def _after_in_child() -> None:
+def _lay_zeros() -> None:
     """Zeros where memfd_secret was: a reader inside at the fork must not crash."""
     for address, length in _ABSENT_AFTER_FORK.items():
         # If something else lies there already, it stays.
         libc("mmap")(address, length, _READ_WRITE, _PRIVATE | _NOREPLACE, -1, 0)
     _ABSENT_AFTER_FORK.clear()
     _SPARE.clear()
-    _MAKING.release()
+
+
+after_fork(_lay_zeros)

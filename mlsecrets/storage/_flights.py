@@ -7,7 +7,6 @@ that cannot be parsed, nor of a coroutine that is thrown away. Presigning is no 
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from .._forks import after_fork
 from ..exposure import Exposures
 
 _current: ContextVar[Flight | None] = ContextVar("mlsecrets-flight", default=None)
@@ -127,5 +127,4 @@ def _forget() -> None:
     _served.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+after_fork(_forget)

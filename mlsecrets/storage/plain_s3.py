@@ -11,6 +11,7 @@ import sys
 import threading
 from typing import Any
 
+from .._forks import after_fork
 from ..errors import NotLeased
 from ._route import Router, client_settings
 from ._session import LeaseSession
@@ -82,3 +83,12 @@ def drop_cached() -> None:
         for token, fs in list(kind._cache.items()):  # noqa: SLF001  see above
             if isinstance(fs.session, LeaseSession):
                 del kind._cache[token]  # noqa: SLF001
+
+
+def _forget() -> None:
+    """In a forked child: the lock may be held for ever; what is routed stays so."""
+    global _lock  # noqa: PLW0603
+    _lock = threading.Lock()
+
+
+after_fork(_forget)

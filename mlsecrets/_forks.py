@@ -1,0 +1,112 @@
+"""What must not be in the middle of a fork, and what a forked child lets go of.
+
+Of all threads only the one that forks exists in the child. A lock that another one
+holds stays taken there for ever. A socket is open in both, so that its peer does not
+see the parent hang up. A module that another thread is importing never arrives. And
+what OpenSSL or the stack of another thread held at that instant, the child has as well.
+
+So steps that take microseconds hold forks off (`held_off`), and for the others the
+child is told (`forgets`, `closes`, `after_fork`). A child forked by C code is not told
+by Python: it finds out when it looks for a lease (`notice`).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from typing import Any, Protocol
+from weakref import WeakValueDictionary
+
+#: Seconds that a fork waits at most, whatever holds it off: late is better than never.
+LONGEST = 5.0
+
+
+class Forgetful(Protocol):
+    """What has locks, threads or secrets of the process that made it."""
+
+    def forget(self) -> None:
+        """In a forked child: let go of them; calling it twice is calling it once."""
+
+
+class Closing(Protocol):
+    """A socket or a file."""
+
+    def close(self) -> None:
+        """Close its descriptor."""
+
+
+# Re-entrant: a signal handler may fork, or a finaliser get here again.
+_gate = threading.RLock()
+_pid = os.getpid()
+_own = threading.local()
+# By identity, because some have an equality of their own.
+_forgetful: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_closing: WeakValueDictionary[int, Any] = WeakValueDictionary()
+_callbacks: list[Callable[[], None]] = []
+
+
+def held_off() -> AbstractContextManager[Any]:
+    """A block in which this process does not fork; others that want one wait.
+
+    For steps that never wait for anything themselves: the calls that move a secret
+    through OpenSSL, a descriptor between being made and being known here. The import
+    of a module of ours is the longest of them.
+    """
+    notice()
+    return _gate
+
+
+def forgets(thing: Forgetful) -> None:
+    """Have a thing's `forget` called in forked children, for as long as it lives."""
+    _forgetful[id(thing)] = thing
+
+
+def closes(thing: Closing) -> None:
+    """Have forked children close it: the descriptor stays the parent's alone."""
+    _closing[id(thing)] = thing
+
+
+def after_fork(callback: Callable[[], None]) -> None:
+    """Have a function called in forked children: for the state of a module."""
+    _callbacks.append(callback)
+
+
+def notice() -> None:
+    """Find out whether this is a child that was forked behind Python's back."""
+    if os.getpid() != _pid:
+        _in_child()
+
+
+def _in_child() -> None:
+    global _gate, _pid
+    _gate, _pid = threading.RLock(), os.getpid()
+    # All of them are called, should one of them fail.
+    with ExitStack() as calls:  # which calls the last one first
+        for thing in _living(_closing):
+            calls.callback(thing.close)
+        for thing in _living(_forgetful):
+            calls.callback(thing.forget)
+        for callback in reversed(_callbacks):
+            calls.callback(callback)
+
+
+def _living(things: WeakValueDictionary[int, Any]) -> list[Any]:
+    found = [ref() for ref in things.valuerefs()]
+    return [thing for thing in found if thing is not None]
+
+
+def _before() -> None:
+    _own.gate = _gate if _gate.acquire(timeout=LONGEST) else None
+
+
+def _in_parent() -> None:
+    if _own.gate is not None:
+        _own.gate.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before, after_in_parent=_in_parent, after_in_child=_in_child
+    )
