@@ -11,8 +11,10 @@ import selectors
 import socket
 import ssl
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from .._forks import closes, held_off
 from .._origin import Origin
 from ..memory import scrub
 from ._broken import NoAddress, NoConnection
@@ -27,6 +29,9 @@ CONNECT_TIMEOUT = 3.05
 #: lost; the shortest of the common limits is 60 s (AWS Application Load Balancer,
 #: "Connection idle timeout").
 MAX_IDLE = 30.0
+
+# Without a descriptor of its own, which a forked child would inherit.
+_Selector = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class Connection:
@@ -60,11 +65,7 @@ class Connection:
         sys.audit("http.client.connect", self, origin.host, origin.port)
         if tls is not None:
             try:
-                # OpenSSL bounds the handshake as a whole.
-                self._socket.settimeout(deadline.left())
-                self._socket = tls.wrap_socket(
-                    self._socket, server_hostname=origin.host
-                )
+                self._secure(tls, origin.host, deadline)
             except BaseException:
                 self.close()
                 raise
@@ -77,10 +78,8 @@ class Connection:
         """
         sent = 0
         while sent < len(data):
-            self._socket.settimeout(deadline.left())
             with data[sent:] as rest:
-                sent += self._socket.send(rest)
-            scrub()
+                sent += self._now(self._socket.send, rest, deadline)
 
     def receive(self, room: memoryview, deadline: Deadline) -> int:
         """Fill a part of `room`, and say how much; 0 at the end.
@@ -88,11 +87,7 @@ class Connection:
         Raises:
             OSError: nothing in time, or it broke.
         """
-        self._socket.settimeout(deadline.left())
-        try:
-            return self._socket.recv_into(room)
-        finally:
-            scrub()
+        return self._now(self._socket.recv_into, room, deadline)
 
     def done(self, now: float) -> None:
         """Note when it was used last.
@@ -113,13 +108,55 @@ class Connection:
         if isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
             return False
         # There is nothing to be read but its end, or what nobody asked for.
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._socket, selectors.EVENT_READ)
-            return not selector.select(0)
+        return not self._ready(selectors.EVENT_READ, 0)
 
     def close(self) -> None:
         """Hang up."""
         self._socket.close()
+
+    def _now(
+        self, step: Callable[[memoryview], int], data: memoryview, deadline: Deadline
+    ) -> int:
+        """Send or receive what can be at once, as soon as anything can be.
+
+        OpenSSL has plaintext in buffers of its own for some microseconds, in which a
+        forked child would get it. The waiting is done outside of that: a fork need not
+        wait for a server.
+        """
+        while True:
+            left = deadline.left()
+            with held_off():
+                try:
+                    return step(data)
+                except ssl.SSLWantWriteError:
+                    wanted = selectors.EVENT_WRITE
+                except ssl.SSLWantReadError:
+                    wanted = selectors.EVENT_READ
+                except BlockingIOError:
+                    sends = step == self._socket.send
+                    wanted = selectors.EVENT_WRITE if sends else selectors.EVENT_READ
+                finally:
+                    scrub()
+            if not self._ready(wanted, left):
+                raise TimeoutError("timed out")
+
+    def _ready(self, event: int, seconds: float) -> bool:
+        """Wait until it can be read from, or written to."""
+        with _Selector() as selector:
+            selector.register(self._socket, event)
+            return bool(selector.select(seconds))
+
+    def _secure(self, tls: ssl.SSLContext, host: str, deadline: Deadline) -> None:
+        """Shake hands."""
+        with held_off():  # the plain socket gives its descriptor to another object
+            self._socket = tls.wrap_socket(
+                self._socket, server_hostname=host, do_handshake_on_connect=False
+            )
+            closes(self._socket)
+        # OpenSSL bounds the handshake as a whole.
+        self._socket.settimeout(deadline.left())
+        self._socket.do_handshake()
+        self._socket.settimeout(0)
 
 
 def _connected(origin: Origin, deadline: Deadline) -> socket.socket:
@@ -134,11 +171,25 @@ def _connected(origin: Origin, deadline: Deadline) -> socket.socket:
         try:
             # One that does not answer leaves time for those after it.
             share = deadline.left() / (len(found) - index)
-            made = socket.create_connection(
-                (address, origin.port), min(CONNECT_TIMEOUT, share)
-            )
+            return _connected_to(address, origin.port, min(CONNECT_TIMEOUT, share))
         except OSError:
             continue
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made
     raise NoConnection("no connection in time")
+
+
+def _connected_to(address: str, port: int, timeout: float) -> socket.socket:
+    family, kind, protocol, _, at = socket.getaddrinfo(
+        address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+    )[0]
+    with held_off():
+        made = socket.socket(family, kind, protocol)
+        closes(made)
+    try:
+        made.settimeout(timeout)
+        made.connect(at)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.settimeout(0)
+    except BaseException:
+        made.close()
+        raise
+    return made
