@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
+from ._forks import forgets
 from .events import NAMES, Event, Recorder
 
 log = logging.getLogger("mlsecrets")
@@ -53,6 +54,7 @@ class Listener:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._closed = False
+        forgets(self)
 
     def wants(self, event: Event) -> bool:
         """Whether the callback asked for this event."""
@@ -85,6 +87,13 @@ class Listener:
             self._deliver()  # what no thread was to be had for
         elif thread is not threading.current_thread():
             thread.join(timeout)
+
+    def forget(self) -> None:
+        """In a forked child: the events are the parent's, and so is the thread."""
+        self._lock = threading.Lock()
+        self._queue.clear()
+        self._thread = None
+        self._closed = True
 
     def _start(self) -> None:
         thread = threading.Thread(
@@ -123,6 +132,7 @@ class Listeners:
         self._recorder = recorder
         self._lock = threading.Lock()
         self._listeners: tuple[Listener, ...] = ()
+        forgets(self)
 
     def record(self, event: Event) -> None:
         """Take note of an event."""
@@ -152,6 +162,11 @@ class Listeners:
             self._listeners = tuple(others)
         for listener in ending:
             listener.close(FAREWELL)
+
+    def forget(self) -> None:
+        """In a forked child: they are the parent's."""
+        self._lock = threading.Lock()
+        self._listeners = ()
 
     def close(self) -> None:
         """End all of them."""

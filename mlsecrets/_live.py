@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from ._forks import forgets
 from ._lease_events import LeaseEvents
 from ._schedule import call_timeout
 from ._setbacks import FAILURES, Failure, refused
@@ -78,6 +79,7 @@ class LiveGrant:
         self.on_replaced: Callable[[LiveGrant], None] | None = None
         #: Told when it is doomed; the session uses it to tell what hangs on it.
         self.on_doomed: Callable[[LiveGrant, Failure], None] | None = None
+        forgets(self)
 
     # -- reading ---------------------------------------------------------------------
 
@@ -214,12 +216,13 @@ class LiveGrant:
 
         Also after a failure: it has put off the next try, whoever would make it.
         """
+        turn = self._turn  # a fork on this very thread leaves the child another one
         try:
-            with self._turn:
+            with turn:
                 try:
                     yield
                 finally:
-                    self._turn.notify_all()
+                    turn.notify_all()
         finally:
             self._announce()
 

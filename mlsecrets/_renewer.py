@@ -12,6 +12,7 @@ import logging
 import threading
 from typing import Protocol
 
+from ._forks import forgets
 from .clock import Clock
 
 log = logging.getLogger("mlsecrets")
@@ -47,6 +48,14 @@ class Renewer:
         self._thread: threading.Thread | None = None
         self._tending: set[threading.Thread] = set()
         self._closed = False
+        forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child: the threads are the parent's, and so is what is due."""
+        self._changed = threading.Condition()
+        self._heap, self._current = [], {}
+        self._thread, self._tending = None, set()
+        self._closed = True
 
     def schedule(self, thing: Tended, due: float) -> None:
         """Call `thing.tend()` at monotonic `due`, instead of at any earlier promise."""

@@ -7,6 +7,8 @@ import threading
 from types import FrameType
 from typing import NoReturn
 
+from ._forks import forgets
+
 #: What a shell reports for a process that SIGTERM ended (POSIX: 128 + signal number).
 EXIT_STATUS = 128 + signal.SIGTERM
 
@@ -21,6 +23,11 @@ class SigtermExit:
 
     def __init__(self) -> None:
         self._installed = False
+        forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child, which holds no lease: what ends a worker is to end it."""
+        self.remove()
 
     def install(self) -> None:
         """Take the signal, if nobody has."""

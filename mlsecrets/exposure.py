@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 
+from ._forks import forgets
 from .memory import Draft, Sealed
 
 #: Revealed values kept for the sweep, newest first to stay: a twelve-hour run on
@@ -57,13 +58,18 @@ class Exposures:
     """
 
     def __init__(self, *, keep: bool = True) -> None:
-        # Re-entrant: the garbage collector may end a forgotten coroutine's call in it.
-        self._lock = threading.RLock()
         self._seen: set[Exposure] = set()
         self._keep = keep
-        self._kept: deque[Draft] = deque()
         #: Revealed values that are too many to be looked for.
         self.forgotten = 0
+        self.forget()
+        forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child: what was kept and who uses it are the parent's."""
+        # Re-entrant: the garbage collector may end a forgotten coroutine's call in it.
+        self._lock = threading.RLock()
+        self._kept: deque[Draft] = deque()
         self._holders: list[tuple[str, weakref.ref[object]]] = []
         self._under_way: weakref.WeakSet[object] = weakref.WeakSet()
 
