@@ -7,19 +7,20 @@ soft limit of core files to 0, for where a dump is made all the same.
 
 The settings belong to the process, so what holds them is counted here for all of it:
 the last to let go puts back what was there first. A value that somebody else has set
-meanwhile is theirs, and stays. Children inherit both settings.
+meanwhile is theirs, and stays. Children inherit both settings; a leave to attach is the
+parent's alone.
 """
 
 from __future__ import annotations
 
 import errno
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
+from .._forks import after_fork, held_off
 from ._setting import Setting
 
 # Numbers of prctl(2).
@@ -27,8 +28,6 @@ _GET_DUMPABLE, _SET_DUMPABLE = 3, 4
 _SET_PTRACER = 0x59616D61  # Yama's, "Yama" in ASCII
 _YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 _UNDUMPABLE, _DUMPABLE = 0, 1
-
-_LOCK = threading.RLock()
 
 
 class Posture:
@@ -57,7 +56,7 @@ class Posture:
         Returns:
             what was refused, one sentence each.
         """
-        with _LOCK:
+        with held_off():
             if self._hardened:
                 return ()
             self._hardened = True
@@ -69,7 +68,7 @@ class Posture:
         Returns:
             what did not come back and why, one sentence each.
         """
-        with _LOCK:
+        with held_off():
             if not self._hardened:
                 return ()
             self._hardened = False
@@ -89,14 +88,17 @@ class Posture:
             what was refused, one sentence each: attaching may then fail.
         """
         wish = object()
-        with _LOCK:
+        with held_off():
+            _allowing.append(wish)
             refused = _sentences(_DUMPS.wish(wish, _DUMPABLE), _name_tracer(pid))
         try:
             yield refused
         finally:
-            with _LOCK:
+            with held_off():
                 _name_tracer(0)  # nobody: who was named before cannot be asked
                 _DUMPS.drop(wish)
+                if wish in _allowing:  # not in a child that was forked inside
+                    _allowing.remove(wish)
 
     def __enter__(self) -> Posture:
         self.harden()
@@ -169,3 +171,16 @@ def _core_limits() -> tuple[int, int]:
 
 _DUMPS = Setting("debuggers and core dumps", _get_dumpable, _set_dumpable)
 _CORE_FILES = Setting("core files", _get_core_limit, _set_core_limit)
+
+#: Wishes of `Posture.allow`.
+_allowing: list[object] = []
+
+
+def _allow_nobody() -> None:
+    """In a forked child: the helper that may attach was named for the parent."""
+    for wish in _allowing:
+        _DUMPS.drop(wish)
+    _allowing.clear()
+
+
+after_fork(_allow_nobody)

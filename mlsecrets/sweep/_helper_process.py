@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 
+from .._forks import closes, held_off
+
 #: After the standard library's own: a package beside ours must not stand in for it.
 _CODE = """\
 import sys
@@ -33,17 +35,7 @@ def helper_process() -> Iterator[tuple[int, int, int]]:
     if not sys.executable or getattr(sys, "frozen", False):
         # A bundled application would start itself once more.
         raise OSError(0, "sys.executable names no interpreter")
-    process = subprocess.Popen(  # noqa: S603 -- the same interpreter, our own code
-        # Isolated, and without site: nothing of the user's runs beside the secrets.
-        [sys.executable, "-I", "-S", "-c", _CODE, *_paths()],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        bufsize=0,
-        cwd="/",
-        env=_environment(),
-        start_new_session=True,  # Ctrl-C is for us, not for a sweep half done
-    )
+    process = _started()
     try:
         if (
             process.stdin is None or process.stdout is None
@@ -55,6 +47,28 @@ def helper_process() -> Iterator[tuple[int, int, int]]:
         process.kill()  # also one that is done: it has nothing left to do
         with suppress(subprocess.TimeoutExpired):
             process.wait(_LAST_WAIT)
+
+
+def _started() -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-I", "-S", "-c", _CODE, *_paths()]
+    # A child forked meanwhile would hold the pipes: `Popen` would wait until it ends,
+    # and a helper whose process was killed would not be told.
+    with held_off():
+        process = subprocess.Popen(  # noqa: S603 -- the same interpreter, our own code
+            # Isolated, and without site: nothing of the user's runs beside the secrets.
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            bufsize=0,
+            cwd="/",
+            env=_environment(),
+            start_new_session=True,  # Ctrl-C is for us, not for a sweep half done
+        )
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                closes(pipe)
+    return process
 
 
 def _paths() -> list[str]:
