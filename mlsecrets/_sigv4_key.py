@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hmac
 
+from ._forks import held_off
 from .memory import Sealed, SecretBuffer, scrub, wipe_own_bytes
 
 _PREFIX = b"AWS4"
@@ -37,7 +38,8 @@ def signature(secret_key: Sealed, scope: tuple[str, ...], to_sign: str | bytes) 
     message = to_sign.encode() if isinstance(to_sign, str) else to_sign
     scratch = _taken()
     try:
-        with scratch.writable() as view, secret_key.reading() as key:
+        # Forks are held off, because a derived key is a Python object for a moment.
+        with scratch.writable() as view, secret_key.reading() as key, held_off():
             return _derived(view, key, scope, message)
     finally:
         _idle.append(scratch)
