@@ -158,6 +158,23 @@ class Place:
                 remedy="find out who made the folder, and remove it",
             ) from None
 
+    def holder_is_gone(self) -> bool:
+        """Whether it has no owner: not yet, or not any more.
+
+        Raises:
+            OwnerGone: its lock cannot be read.
+        """
+        if not os.path.lexists(self.lock):
+            return True
+        holder = self.holder()
+        if holder is not None:
+            return holder == _lock.NOBODY
+        # The system does not tell whose it is, but whether it can be had.
+        free = _lock.take(self.lock)
+        if free:
+            _lock.give_up(self.lock)
+        return free
+
     def bind(self) -> _Listening:
         """A socket that listens here; the owner's alone to ask for.
 

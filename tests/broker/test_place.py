@@ -213,6 +213,24 @@ def test_an_owner_that_is_killed_leaves_a_place_that_can_be_taken(
     assert not place.socket.exists()
 
 
+@pytest.mark.parametrize("tells", [True, False])
+def test_whether_there_is_an_owner_can_be_asked(
+    place: Place, child: Start, monkeypatch: pytest.MonkeyPatch, tells: bool
+) -> None:
+    """Also where the system does not tell who; asking elects nobody."""
+    monkeypatch.setattr(_lock, "_TELLS", tells and _lock._TELLS)
+    assert place.holder_is_gone()
+    owner = child(OWN + WAIT, place.folder)
+    assert owner.says() == "True"
+    assert not place.holder_is_gone()
+    owner.kill()
+    assert place.holder_is_gone()
+    assert not place.is_ours()
+    assert place.take()
+    assert not place.holder_is_gone()
+    assert place.is_ours()
+
+
 def test_a_lock_that_was_removed_elects_nobody(place: Place, child: Start) -> None:
     """Its holder keeps its hands off what the next owner has put there."""
     place.take()
