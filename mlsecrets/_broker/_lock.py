@@ -13,6 +13,7 @@ import os
 import struct
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,10 @@ _FLOCK = struct.Struct("@hhqqi0q")
 _TELLS = sys.platform == "linux" and struct.calcsize("P") == 8
 #: A lock file that is removed between its opening and its locking is opened anew.
 _TRIES = 8
+
+#: The sticky bit keeps those away who clean up /tmp: a job may be older than ten days
+#: (XDG Base Directory Specification, XDG_RUNTIME_DIR; systemd-tmpfiles heeds it).
+_KEPT = 0o1600
 
 _Identity = tuple[int, int]
 
@@ -67,6 +72,8 @@ def take(path: Path) -> bool:
             identity = _identity(os.fstat(descriptor))
             if identity == _identity_at(path):
                 _held[path] = _Held(descriptor, identity)
+                with suppress(OSError):
+                    os.fchmod(descriptor, _KEPT)
                 return True
             # Its last owner removed it after we opened it: locked, it elects nobody.
             os.close(descriptor)

@@ -109,15 +109,15 @@ def test_a_runtime_folder_in_which_others_can_rename_is_passed_over(
 
 
 def test_a_runtime_folder_that_is_too_long_is_passed_over(
-    monkeypatch: pytest.MonkeyPatch,
+    runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """unix(7) allows 107 bytes; test runners' folders are longer."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", "/tmp/" + "x" * 120)
-    made = Place.of_job(f"test {os.getpid()}")
-    try:
-        assert len(os.fsencode(made.socket)) <= LONGEST_PATH
-    finally:
-        made.folder.rmdir()
+    for made in (Place.of_job(f"test {os.getpid()}"), Place.private()):
+        try:
+            assert len(os.fsencode(made.socket)) <= LONGEST_PATH
+        finally:
+            made.folder.rmdir()
 
 
 def test_no_folder_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +186,12 @@ def test_asking_does_not_lose_the_lock(place: Place, child: Start) -> None:
     assert not _lock.take(second_name)
     other = child("print(place.take())", place.folder)
     assert other.says() == "False"
+
+
+def test_the_lock_is_not_cleaned_up_as_old(place: Place) -> None:
+    """Its sticky bit says so to systemd-tmpfiles; a job may last for weeks."""
+    place.take()
+    assert place.lock.stat().st_mode & 0o7777 == 0o1600
 
 
 def test_giving_up_takes_the_socket_away_and_leaves_the_lock(place: Place) -> None:
@@ -364,6 +370,16 @@ def test_a_forked_child_neither_holds_nor_releases_the_lock(
     assert place.holder() == owner.pid
     assert not place.take()
     owner.kill()
+
+
+def test_a_program_that_the_owner_starts_leaves_it_the_lock(
+    place: Place, child: Start
+) -> None:
+    """Though all descriptors are closed before the program begins."""
+    code = "import subprocess\nplace.take()\nsubprocess.run(['true'], check=True)\n"
+    owner = child(code + "print('ran', flush=True)\n" + WAIT, place.folder)
+    assert owner.says() == "ran"
+    assert place.holder() == owner.pid
 
 
 def test_a_child_that_outlives_the_owner_does_not_hold_the_lock(
