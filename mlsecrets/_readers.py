@@ -1,10 +1,15 @@
-"""What a lease hands to libraries, each read at the moment it is used."""
+"""What a lease hands to libraries, each read at the moment it is used.
+
+The libraries are imported when they are asked for, while nobody forks: a child that is
+forked in the middle of an import waits for ever for the thread that was importing.
+"""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from ._forks import held_off
 from ._placeholder import Placeholder
 from ._reference import Reference
 from .errors import NotLeased
@@ -47,8 +52,9 @@ class Readers:
     @property
     def storage_options(self) -> dict[str, Any]:
         """For libraries that take fsspec's ``storage_options``: live, and no secret."""
-        from .storage._route import client_settings
-        from .storage._session import LeaseSession
+        with held_off():
+            from .storage._route import client_settings
+            from .storage._session import LeaseSession
 
         self._need_s3("storage_options")
         settings = client_settings(self.view.connection)
@@ -64,14 +70,16 @@ class Readers:
         Args:
             options: as for `s3fs.S3FileSystem`, but no credentials.
         """
-        from .storage.s3fs import LeaseS3FileSystem
+        with held_off():
+            from .storage.s3fs import LeaseS3FileSystem
 
         self._need_s3("filesystem()")
         return LeaseS3FileSystem(scope=self.scope, **options)
 
     def boto3_session(self) -> boto3.session.Session:
         """A boto3 session whose S3 clients sign with this lease."""
-        from .storage.boto3 import LeaseBoto3Session
+        with held_off():
+            from .storage.boto3 import LeaseBoto3Session
 
         self._need_s3("boto3_session()")
         return LeaseBoto3Session(self.scope)
@@ -82,7 +90,8 @@ class Readers:
         Args:
             options: as for `filesystem`.
         """
-        from .storage.pyarrow import filesystem
+        with held_off():
+            from .storage.pyarrow import filesystem
 
         self._need_s3("pyarrow_filesystem()")
         return filesystem(self.scope, **options)
@@ -93,14 +102,16 @@ class Readers:
         Drop the store before the block ends: as long as it lives it may use what it was
         shown, and memory is not swept.
         """
-        from .storage.obstore import ObstoreProvider
+        with held_off():
+            from .storage.obstore import ObstoreProvider
 
         self._need_s3("obstore_provider()")
         return ObstoreProvider(self.reference)
 
     def polars_provider(self) -> PolarsProvider:
         """For ``credential_provider=`` of polars; reveals the secrets, as obstore's."""
-        from .storage.polars import PolarsProvider
+        with held_off():
+            from .storage.polars import PolarsProvider
 
         self._need_s3("polars_provider()")
         return PolarsProvider(self.reference)
@@ -115,7 +126,8 @@ class Readers:
         Raises:
             RuntimeError: on entering it, if another such block is open.
         """
-        from .storage.environ import lent
+        with held_off():
+            from .storage.environ import lent
 
         self._need_s3("environ()")
         return lent(self.reference)
@@ -126,7 +138,8 @@ class Readers:
         On a session that is not one of `http_session` it is revealed to `requests`, as
         a Python string of which copies stay behind.
         """
-        from .http import LeaseAuth
+        with held_off():
+            from .http import LeaseAuth
 
         return LeaseAuth(self.reference)
 
@@ -137,7 +150,8 @@ class Readers:
         credential says (bearer, basic). The value goes only where the scope's access
         says ``use``, also after a redirect.
         """
-        from .http import LateSession
+        with held_off():
+            from .http import LateSession
 
         return LateSession(self.reference)
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import requests
 from requests.adapters import HTTPAdapter
 
+from .._forks import forgets
 from .._placeholder import TAG, Placeholder, in_header, pieces
 from .._reference import Reference
 from ..errors import LeaseError
@@ -15,6 +16,10 @@ from ._again import give_back, rewound
 from ._connection import SENDING, Refused, late_pools
 from ._drafts import Drafts
 from ._message import Injection, misplaced
+
+# What a forked child inherited. Were it collected there, that would take its locks,
+# which may be held for ever.
+_parents: list[object] = []
 
 
 class LateAdapter(HTTPAdapter):
@@ -48,6 +53,13 @@ class LateAdapter(HTTPAdapter):
         super().init_poolmanager(*args, **options)
         _make_late(self.poolmanager)
         self._drafts = Drafts()
+        forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child: connect anew, for the connections are the parent's."""
+        _parents.append((self.poolmanager, self.proxy_manager))
+        adapter: Any = self
+        adapter.__setstate__(adapter.__getstate__())  # as one that has just arrived
 
     def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
         """The pools of connections by way of a proxy (called by `requests`)."""

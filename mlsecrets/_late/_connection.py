@@ -9,7 +9,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.wait import wait_for_write
 
+from .._forks import closes, held_off
 from ..errors import MLSecretsError, NotLeased
 from ..memory import scrub
 from ._message import Injection
@@ -37,6 +39,12 @@ class LateConnection(HTTPConnection):
 
     _at_head = False
 
+    def connect(self) -> None:
+        """Connect; what a forked child inherits of it, it closes."""
+        super().connect()
+        if self.sock is not None:
+            closes(self.sock)
+
     def endheaders(self, *args: Any, **options: Any) -> None:
         """Send the head, and what follows it."""
         self._at_head = True
@@ -59,9 +67,20 @@ class LateConnection(HTTPConnection):
                 injection.write(data, self._place(), draft)
             except MLSecretsError as error:
                 raise Refused(error) from None
+            with draft.sealed.reading() as view:
+                self._send_head(view)
+
+    def _send_head(self, view: memoryview) -> None:
+        """Send all of it while nobody forks: OpenSSL has a copy of it for a moment.
+
+        The waiting for room is done before; a head finds enough of it.
+        """
+        timeout = getattr(self.sock, "gettimeout", lambda: None)()
+        if not wait_for_write(self.sock, timeout):
+            raise TimeoutError("timed out")
+        with held_off():
             try:
-                with draft.sealed.reading() as view:
-                    self.sock.sendall(view)
+                self.sock.sendall(view)
             finally:
                 scrub()
 

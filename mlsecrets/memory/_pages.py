@@ -11,6 +11,7 @@ import mmap
 import sys
 from collections.abc import Iterator
 
+from .._forks import held_off
 from ._mapped import Mapped
 
 _LIVE: dict[int, int] = {}
@@ -47,11 +48,11 @@ def live_mappings() -> Iterator[tuple[int, int]]:
 
 
 def _map(size: int) -> Mapped:
-    # Imported when the first secret comes: ctypes takes 10 ms.
-    if sys.platform == "linux":
-        from ._pages_linux import map_linux
-
-        return map_linux(size)
-    from ._pages_portable import map_portable
-
-    return map_portable(size)
+    # Imported when the first secret comes: ctypes takes 10 ms. A child forked in the
+    # middle could never import it.
+    with held_off():
+        if sys.platform == "linux":
+            from ._pages_linux import map_linux as map_here
+        else:
+            from ._pages_portable import map_portable as map_here
+    return map_here(size)

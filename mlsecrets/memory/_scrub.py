@@ -13,6 +13,8 @@ import sys
 import threading
 from typing import Any
 
+from .._forks import held_off
+
 _OWN = threading.local()
 
 
@@ -59,10 +61,11 @@ def _clear() -> tuple[Any, str | None]:
             "registers and stack are not cleared: "
             f"known for x86-64 Linux only, not for {machine} {sys.platform}"
         )
-    from ._machine_code import clearing
-
     try:
-        return clearing(), None
+        with held_off():  # a child forked in the middle could never import it
+            from ._machine_code import clearing
+
+            return clearing(), None
     except OSError as error:
         return None, (
             "registers and stack are not cleared: "
@@ -76,7 +79,8 @@ def _stack() -> tuple[int, int]:
     Nothing at all where it cannot be told: zeroing below a stack that ends would
     zero what happens to lie there.
     """
-    import ctypes
+    with held_off():
+        import ctypes
 
     library = ctypes.PyDLL(None)
     try:
