@@ -16,7 +16,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Final, Literal, get_args
 
 from ._origin import origin_of, shown
@@ -93,18 +93,16 @@ class Access:
         """Where the bearer may go, default port left out; empty for read and write."""
         return str(origin_of(self.url)) if self.verb == "use" else ""
 
-    @cached_property
+    @property
     def folder(self) -> str:
         """Pattern of the names of the folder that the keys lie in; may be empty.
 
         Not keys, but clients ask for a folder by its name, as if it were one, to learn
         that it is not (s3fs: `info`, `exists`, `glob`). That must not be an error.
         """
-        if self.pattern.endswith("/*"):
-            return self.pattern[: -len("/*")]
-        return self._literal.rpartition("/")[0]
+        return _folder(self.pattern)
 
-    @cached_property
+    @property
     def listings(self) -> tuple[str, ...]:
         """Patterns of the prefixes that may be listed.
 
@@ -112,19 +110,7 @@ class Access:
         folder that this lies in. Listing a folder shows the names of its other keys;
         the bucket's root is listed only where the pattern begins with ``*``.
         """
-        beginning = self._literal
-        folder = beginning.rpartition("/")[0]
-        wider = (beginning, folder and folder + "/")
-        return (
-            self.pattern,
-            *(p for p in dict.fromkeys(wider) if p and not matches(self.pattern, p)),
-        )
-
-    @property
-    def _literal(self) -> str:
-        """The pattern up to its first wildcard; empty if it has none."""
-        glob = _GLOB.search(self.pattern)
-        return self.pattern[: glob.start()] if glob else ""
+        return _listings(self.pattern)
 
     def covers(self, verb: Verb, bucket: str, key: str) -> bool:
         """Whether this right is enough to read or write an object."""
@@ -224,3 +210,30 @@ def _check_origin(url: str) -> None:
             f"{shown(url)!r} would send the bearer in clear text: expected https://, "
             "or http:// on this machine"
         )
+
+
+# Not cached_property, up to 3.11 with a lock that a forked child may inherit held.
+
+
+@lru_cache
+def _folder(pattern: str) -> str:
+    if pattern.endswith("/*"):
+        return pattern[: -len("/*")]
+    return _literal(pattern).rpartition("/")[0]
+
+
+@lru_cache
+def _listings(pattern: str) -> tuple[str, ...]:
+    beginning = _literal(pattern)
+    folder = beginning.rpartition("/")[0]
+    wider = (beginning, folder and folder + "/")
+    return (
+        pattern,
+        *(p for p in dict.fromkeys(wider) if p and not matches(pattern, p)),
+    )
+
+
+def _literal(pattern: str) -> str:
+    """A pattern up to its first wildcard; empty if it has none."""
+    glob = _GLOB.search(pattern)
+    return pattern[: glob.start()] if glob else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 
 from botocore.config import Config
@@ -32,10 +31,15 @@ class LeaseS3ArtifactRepository(S3ArtifactRepository):
     def _get_s3_client(self) -> Any:
         # Not public, but the one place where MLflow gets its client from (all of
         # s3_artifact_repo.py at 3.17); a test fails should that ever change.
+        # No cached_property: up to Python 3.11 that has a lock, which a forked child
+        # may inherit held. Two threads may both make one.
+        if self._lease_client is None:
+            self._lease_client = self._made()
         return self._lease_client
 
-    @cached_property
-    def _lease_client(self) -> Any:
+    _lease_client: Any = None
+
+    def _made(self) -> Any:
         style = MLFLOW_BOTO_CLIENT_ADDRESSING_STYLE.get()
         # "s3v4" as MLflow has it: botocore's default for presigned URLs is older.
         config = Config(signature_version="s3v4", s3={"addressing_style": style})

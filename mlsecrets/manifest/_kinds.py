@@ -8,10 +8,10 @@ manifest names its kind.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
+from .._forks import held_off
 from ..keys import Key
 
 Group = Literal["issuers", "identities"]
@@ -60,7 +60,10 @@ class Kinds:
         # Not by isinstance(EntryPoint): once somebody has imported the
         # importlib_metadata backport (MLflow does), entry points are of its class
         # instead.
-        return found if isinstance(found, type) else found.load()
+        if isinstance(found, type):
+            return found
+        with held_off():  # a child forked in the middle could never import it
+            return found.load()
 
     def issuer(self, kind: str) -> Any:
         """The class of a kind of issuer; raises as `get` does."""
@@ -79,17 +82,15 @@ class _InstalledKinds(Kinds):
 
     def __init__(self) -> None:
         super().__init__({}, {})
-
-    @cached_property
-    def _installed(self) -> dict[Group, Mapping[str, Any]]:
-        groups: tuple[Group, Group] = ("issuers", "identities")
-        return {
-            group: {e.name: e for e in entry_points(group=f"mlsecrets.{group}")}
-            for group in groups
-        }
+        self._given.clear()
 
     def _table(self, group: Group) -> Mapping[str, Any]:
-        return self._installed[group]
+        # Looked up by two threads at once, it is the same; a lock could be held at a
+        # fork.
+        if group not in self._given:
+            found = entry_points(group=f"mlsecrets.{group}")
+            self._given[group] = {entry.name: entry for entry in found}
+        return self._given[group]
 
 
 kinds: Kinds = _InstalledKinds()
