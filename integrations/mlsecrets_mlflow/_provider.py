@@ -120,3 +120,12 @@ def _end_run() -> None:
     # comes after them: without credentials, and the run would stay RUNNING for ever.
     if open_scopes():
         mlflow.end_run()
+
+
+def _forget() -> None:
+    global _once  # noqa: PLW0603  in a forked child it may be held for ever
+    _once = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

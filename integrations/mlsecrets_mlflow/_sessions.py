@@ -13,6 +13,7 @@ token to it, which the lease's exposure says.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,3 +86,17 @@ def _twin(session: requests.Session) -> requests.Session:
         # Two threads may both make one; the other is dropped after its request.
         _twins[session] = LateSession.like(session, READER)
     return _twins[session]
+
+
+def _forget() -> None:
+    """In a forked child: the lock may be held for ever, and the twins are the parent's.
+
+    The functions stay as they are, and make twins of the child's own.
+    """
+    global _lock, _twins  # noqa: PLW0603
+    _lock = threading.Lock()
+    _twins = WeakKeyDictionary()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
