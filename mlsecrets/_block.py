@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from ._bundle import Bundle
 from ._crossing import entered
-from ._forks import after_fork
+from ._forks import after_fork, notice
 from ._lease import Lease
 from ._opening import close_leases, open_lease, shared_lease
 from ._reference import views
@@ -127,6 +127,7 @@ def hold(scope: str) -> Lease:
 
     It raises what `lease` raises.
     """
+    notice()
     with _lock:
         held = _held.get(scope)
         if held is not None and held.open:

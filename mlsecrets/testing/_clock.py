@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 
+from .._forks import forgets
+
 #: Real seconds between two looks of a waiting thread, so that a wake-up which came just
 #: before it began to wait is not lost.
 LOOK_AGAIN = 0.02
@@ -30,6 +32,12 @@ class FakeClock:
         self._now = 1000.0
         self._lock = threading.Lock()
         self._waiting: list[threading.Condition] = []
+        forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child: nobody else waits there."""
+        self._lock = threading.Lock()
+        self._waiting = []
 
     def monotonic(self) -> float:
         """Seconds advanced so far, from 1000."""
