@@ -30,10 +30,6 @@ _TELLS = sys.platform == "linux" and struct.calcsize("P") == 8
 #: A lock file that is removed between its opening and its locking is opened anew.
 _TRIES = 8
 
-#: The sticky bit keeps those away who clean up /tmp: a job may be older than ten days
-#: (XDG Base Directory Specification, XDG_RUNTIME_DIR; systemd-tmpfiles heeds it).
-_KEPT = 0o1600
-
 _Identity = tuple[int, int]
 
 
@@ -72,8 +68,7 @@ def take(path: Path) -> bool:
             identity = _identity(os.fstat(descriptor))
             if identity == _identity_at(path):
                 _held[path] = _Held(descriptor, identity)
-                with suppress(OSError):
-                    os.fchmod(descriptor, _KEPT)
+                keep(path)
                 return True
             # Its last owner removed it after we opened it: locked, it elects nobody.
             os.close(descriptor)
@@ -120,6 +115,16 @@ def holder(path: Path) -> int | None:
     if kind == fcntl.F_UNLCK:
         return NOBODY
     return pid if pid > 0 else UNSEEN
+
+
+def keep(path: Path) -> None:
+    """Have those who clean up /tmp leave a file of ours alone, however old it grows.
+
+    They heed the sticky bit (XDG Base Directory Specification, XDG_RUNTIME_DIR;
+    systemd-tmpfiles). Some systems give it to folders only.
+    """
+    with suppress(OSError):
+        path.chmod(0o1600)
 
 
 def _is_held_here(path: Path) -> bool:

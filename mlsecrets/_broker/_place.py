@@ -220,6 +220,7 @@ def _listen(before: Path, after: Path) -> _Listening:
     try:
         listening.bind(str(before))
         before.chmod(0o600)
+        _lock.keep(before)
         listening.listen(BACKLOG)
         before.replace(after)
     except BaseException:

@@ -188,10 +188,12 @@ def test_asking_does_not_lose_the_lock(place: Place, child: Start) -> None:
     assert other.says() == "False"
 
 
-def test_the_lock_is_not_cleaned_up_as_old(place: Place) -> None:
-    """Its sticky bit says so to systemd-tmpfiles; a job may last for weeks."""
+def test_a_place_is_not_cleaned_up_as_old(place: Place) -> None:
+    """The sticky bit says so to systemd-tmpfiles; a job may last for weeks."""
     place.take()
-    assert place.lock.stat().st_mode & 0o7777 == 0o1600
+    with place.bind():
+        for path in (place.lock, place.socket):
+            assert path.stat().st_mode & 0o7777 == 0o1600
 
 
 def test_giving_up_takes_the_socket_away_and_leaves_the_lock(place: Place) -> None:
