@@ -156,8 +156,10 @@ def _parse_stat(text: str) -> _Stat:
 
 
 def _read(process: str, name: str) -> str | None:
+    # Unbuffered, in one piece: what /proc says is composed anew by each read.
     try:
-        return (_PROC / process / name).read_text(errors="surrogateescape")
+        with (_PROC / process / name).open("rb", buffering=0) as file:
+            return os.fsdecode(file.read())
     except OSError:
         return None
 
