@@ -71,6 +71,8 @@ def ancestors(pid: int) -> list[int]:
     process's.
     """
     chain: list[tuple[int, _Stat]] = []
+    if not _counts_as_we_do():
+        return []
     while pid > 0:
         stat = _read_stat(pid)
         if stat is None or len(chain) == _DEEPEST:
@@ -132,7 +134,7 @@ def _check_descent(pid: int, roots: frozenset[int]) -> str | None:
 
 
 def _check_cgroup(pid: int) -> str | None:
-    before = _read_stat(pid)
+    before = _read_stat(pid) if _counts_as_we_do() else None
     ours, theirs = _read("self", "cgroup"), _read(str(pid), "cgroup")
     if before is None or ours is None or theirs is None:
         return f"the control group of process {pid} cannot be told: /proc has no answer"
@@ -142,6 +144,14 @@ def _check_cgroup(pid: int) -> str | None:
     if not is_within(ours, theirs):
         return f"process {pid} is outside of the owner's control group"
     return None
+
+
+def _counts_as_we_do() -> bool:
+    """Whether /proc is there, and is that of this process's own pid namespace."""
+    try:
+        return str((_PROC / "self").readlink()) == str(os.getpid())
+    except OSError:
+        return False
 
 
 def _read_stat(pid: int) -> _Stat | None:

@@ -212,6 +212,24 @@ def test_without_proc_nobody_may(
         assert "cannot be told" in str(check(ours, peers, [os.getpid()]))
 
 
+@pytest.mark.parametrize("peers", ["descendants", "cgroup"])
+def test_another_namespaces_proc_is_not_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, peers: Peers
+) -> None:
+    """Its numbers are other processes'."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdecimal():
+            (tmp_path / process.name).symlink_to(process)
+    (tmp_path / "self").symlink_to(str(os.getpid()))
+    ours, theirs = socket.socketpair()
+    monkeypatch.setattr(_peers, "_PROC", tmp_path)
+    with ours, theirs:
+        assert check(ours, peers, [os.getpid()]) is None
+        (tmp_path / "self").unlink()
+        (tmp_path / "self").symlink_to("1")
+        assert "cannot be told" in str(check(ours, peers, [os.getpid()]))
+
+
 def test_a_rule_that_nobody_knows_lets_nobody_in() -> None:
     """A setting of a later version, or a slip."""
     ours, theirs = socket.socketpair()
