@@ -29,7 +29,7 @@ class Credentials(Opaque):
     """
 
     WHAT = "a credential"
-    INSTEAD = "send the lease's reference(), and read the lease each time"
+    INSTEAD = "send the lease or its reference, and read it there each time"
     KIND: ClassVar[str]
     FIELDS: ClassVar[tuple[str, ...]]
 

@@ -47,7 +47,7 @@ def refuse_secrets(value: Any, where: str) -> None:
     if finding is not None:
         raise SecretLeak(
             f"{where} would hold {finding}; nothing was written",
-            remedy="leave it out, or put the lease's reference() there: it holds no "
+            remedy="leave it out, or put the lease's reference there: it holds no "
             "secret, and is read where it is used",
         )
 

@@ -37,8 +37,10 @@ class Content:
         """
         if os.getpid() != self.pid:
             raise SecretBufferClosed(
-                "secret buffer read in a forked process; it was wiped there",
-                remedy="send the lease's reference to the child and lease there",
+                # The remedy is in the message, too: DataLoader passes on only that.
+                "secret buffer read in a forked process, where it was wiped: send the "
+                "lease or its reference, and read it there",
+                remedy="send the lease or its reference, and read it in the child",
             )
         with self.lock:
             self.readers += 1
