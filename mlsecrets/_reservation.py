@@ -7,9 +7,10 @@ from types import TracebackType
 
 from .grant import Grant
 from .issuer import Source
+from .memory import Opaque
 
 
-class Reservation:
+class Reservation(Opaque):
     """Validity for the length of a block; made by `Lease.reserve`.
 
     Entering renews ahead of time if it has to, or refuses. While the block lasts the
@@ -20,6 +21,9 @@ class Reservation:
         source: the lease.
         seconds: how long the credentials must live from the entry on.
     """
+
+    WHAT = "a reservation"
+    INSTEAD = "send the lease, and reserve there"
 
     def __init__(self, source: Source, seconds: float) -> None:
         self._source = source
