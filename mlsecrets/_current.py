@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from ._broker._peers import Peers
+from ._forks import after_fork
 from ._listeners import Callback
 from ._live import PATIENCE
 from ._session import Options, Session
@@ -29,12 +31,14 @@ class _Settings:
     manifest: Path | None = None
     journal: Path | None = None
     options: Options = Options()  # noqa: RUF009  it is frozen
+    keeper: Literal["thread", "process"] = "thread"
     clock: Clock = SYSTEM_CLOCK
 
 
 _lock = threading.Lock()
 _settings = _Settings()
 _session: Session | None = None
+_leasing = False
 
 
 def configure(  # noqa: PLR0913  one keyword for each thing that can be said
@@ -47,6 +51,8 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
     on_outage: Literal["raise", "wait"] = "raise",
     outage_limit: float = 3600.0,
     on_event: Callback | None = None,
+    keeper: Literal["thread", "process"] = "thread",
+    peers: Peers = "user",
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
     """Say how this process leases; every call replaces all of it.
@@ -76,6 +82,13 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
             ``"wait"``; then `LeaseExpired` is raised after all.
         on_event: called with every `Event` of every lease and login, in order, on a
             thread of its own; what it raises is logged by its type and ends nothing.
+        keeper: who owns the leases: ``"thread"``, this process; or ``"process"``, a
+            small process of its own, which is started when it is needed. It alone holds
+            the identity and the logins, renews while this one is stopped, and revokes
+            within a second when this one dies, by whatever signal.
+        peers: which processes of this user may read leases: ``"user"``, all of them;
+            ``"descendants"``, those that a process of the job has started;
+            ``"cgroup"``, those in its control group: its container, its SLURM step.
         clock: for tests.
 
     Raises:
@@ -89,11 +102,16 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
     if sweeping not in get_args(Sweeping):
         expected = ", ".join(map(repr, get_args(Sweeping)))
         raise ValueError(f"sweep is one of {expected}, got {sweep!r}")
+    if keeper not in {"thread", "process"}:
+        raise ValueError(f'keeper is "thread" or "process", got {keeper!r}')
+    if peers not in get_args(Peers):
+        expected = ", ".join(map(repr, get_args(Peers)))
+        raise ValueError(f"peers is one of {expected}, got {peers!r}")
     path = None if manifest is None else Path(manifest).absolute()
     if path is not None:
         load(path)
     with _lock:
-        if _session is not None and _session.views():
+        if _leasing or (_session is not None and _session.busy):
             raise LeaseError(
                 "configure() was called while a lease is open",
                 remedy="configure before the first lease, or after the last has ended",
@@ -111,7 +129,9 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
                 on_sigterm == "exit",
                 patience,
                 on_event,
+                peers,
             ),
+            keeper,
             clock,
         )
 
@@ -126,10 +146,9 @@ def session() -> Session:
     with _lock:
         if _session is not None and _session.busy:
             return _session
-        manifest = load(find(_settings.manifest, os.environ, Path.cwd()))
+        manifest = load(_manifest())
         if _session is None:
-            path = _settings.journal or os.environ.get(JOURNAL_VARIABLE)
-            journal = Journal(Path(path) if path else None)
+            journal = Journal(journal_path())
         else:
             if _session.manifest.digest == manifest.digest:
                 return _session
@@ -147,6 +166,48 @@ def session() -> Session:
 def current() -> Session | None:
     """The session, if this process has one."""
     return _session
+
+
+def options() -> Options:
+    """How this process leases."""
+    return _settings.options
+
+
+def clock() -> Clock:
+    """What this process reads time from."""
+    return _settings.clock
+
+
+def journal_path() -> Path | None:
+    """The file that events are written to, if any."""
+    path = _settings.journal or os.environ.get(JOURNAL_VARIABLE)
+    return Path(path) if path else None
+
+
+def wants_keeper() -> bool:
+    """Whether leases are to be owned by a process of their own."""
+    return _settings.keeper == "process"
+
+
+def manifest_path() -> Path:
+    """The manifest's path, absolute, once it is known to be usable.
+
+    Raises:
+        ManifestNotFound, ManifestError: there is no usable manifest.
+    """
+    path = _manifest()
+    load(path)
+    return path
+
+
+def set_leasing(*, leasing: bool) -> None:
+    """Remember whether this process holds leases at another: `configure` waits."""
+    global _leasing  # noqa: PLW0603
+    _leasing = leasing
+
+
+def _manifest() -> Path:
+    return find(_settings.manifest, os.environ, Path.cwd())
 
 
 def _close() -> None:
@@ -167,13 +228,13 @@ def _patience(on_outage: str, outage_limit: float) -> float:
 
 def _forget() -> None:
     # A forked child owns no lease: it reads its parent's through the socket.
-    global _lock, _session  # noqa: PLW0603
+    global _lock, _session, _leasing  # noqa: PLW0603
     _lock = threading.Lock()
+    _leasing = False
     if _session is not None:
         _session.forget()
     _session = None
 
 
 atexit.register(_close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+after_fork(_forget)

@@ -10,6 +10,7 @@ from ._listeners import Callback, Listener
 from ._readers import Readers
 from ._reference import Reference
 from ._reservation import Reservation, checked
+from ._tenant import tenant
 from .errors import LeaseClosed, NotLeased
 from .exposure import Exposure
 from .grant import Grant
@@ -18,6 +19,7 @@ from .report import ExitReport, ShredReport
 
 if TYPE_CHECKING:
     from ._live import LiveGrant
+    from ._tenant import TenantGrant
 
 
 class Lease(Readers):
@@ -29,7 +31,9 @@ class Lease(Readers):
 
     __slots__ = ("__weakref__", "_live", "_report")
 
-    def __init__(self, reference: Reference, live: LiveGrant | None) -> None:
+    def __init__(
+        self, reference: Reference, live: LiveGrant | TenantGrant | None
+    ) -> None:
         super().__init__(reference)
         self._live = live
         self._report: ExitReport | None = None
@@ -91,11 +95,10 @@ class Lease(Readers):
             LeaseClosed: the block has ended.
             NotLeased: the lease belongs to another process.
         """
-        live = self._owned("doomed")
-        deadline = live.doomed_at
+        deadline = self._owned("doomed").doomed_at
         if deadline is None:
             return None
-        return max(deadline - live.clock.monotonic(), 0.0)
+        return max(deadline - _current.clock().monotonic(), 0.0)
 
     def subscribe(self, callback: Callback, *names: str) -> Callable[[], None]:
         """Have a function called with this lease's events, on a thread of its own.
@@ -115,9 +118,12 @@ class Lease(Readers):
             ValueError: there is no event of that name.
             NotLeased: the lease belongs to another process, where its events happen.
         """
-        self._owned("subscribe()")
+        grant = self._owned("subscribe()")
         listener = Listener(callback, names, self.scope)
-        return _current.session().listeners.add(listener)
+        session = _current.current()
+        if session is not None and session.holds(grant.name):
+            return session.listeners.add(listener)
+        return tenant().listeners.add(listener)
 
     @property
     def open(self) -> bool:
@@ -187,10 +193,13 @@ class Lease(Readers):
             return live
         return self.reference.source()
 
-    def _owned(self, what: str) -> LiveGrant:
+    def _owned(self, what: str) -> LiveGrant | TenantGrant:
         session = _current.current()
         if session is not None and session.holds(self.scope):
             return session.held(self.scope)
+        joined = tenant().held(self.scope)
+        if joined is not None:
+            return joined
         if self._live is not None and not self._live.forgotten:
             raise LeaseClosed(f"lease {self.scope} has ended, so it has no {what}")
         raise NotLeased(

@@ -124,9 +124,18 @@ class LiveGrant:
             return self._lengthen(self._valid(patient=patient), seconds)
 
     @property
+    def name(self) -> str:
+        """The scope's name."""
+        return self.scope.name
+
+    @property
     def exposures(self) -> Exposures:
         """Who was given what of its secrets, in this process."""
         return self._held.exposures
+
+    def adopt(self, exposures: Exposures) -> None:
+        """Go on with what was noted while another process owned the lease."""
+        self._held.adopt(exposures)
 
     @property
     def closed(self) -> bool:

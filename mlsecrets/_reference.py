@@ -6,9 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import _current
 from ._broker._socket import ENVIRONMENT
 from ._broker.attach import Attachment, attachment
-from ._current import current
+from ._rendezvous import place_of_job
+from ._tenant import tenant
 from .errors import LeaseClosed, NotLeased
 from .issuer import Source
 from .view import ScopeView
@@ -37,9 +39,12 @@ class Reference:
             LeaseClosed: this process owned it, and its block has ended.
             NotLeased: no owner is known.
         """
-        session = current()
+        session = _current.current()
         if session is not None and session.holds(self.scope):
             return session.held(self.scope)
+        joined = tenant().held(self.scope)
+        if joined is not None:
+            return joined
         if self.owner == os.getpid():
             raise LeaseClosed(
                 f"lease {self.scope} has ended: its block was left",
@@ -69,12 +74,21 @@ class Reference:
 
 
 def owner_socket() -> Path | None:
-    """The socket of the process that owns this one's leases, if it is another."""
-    path = os.environ.get(ENVIRONMENT)
-    session = current()
-    if not path or (session is not None and str(session.socket_path) == path):
-        return None
-    return Path(path)
+    """The socket of the process that owns this one's leases, if it is another.
+
+    It is the one that a parent process has left in the environment, or that of this
+    process's job.
+    """
+    session = _current.current()
+    own = session.place if session is not None else None
+    inherited = os.environ.get(ENVIRONMENT)
+    path = Path(inherited) if inherited else _socket_of_job()
+    return None if own is not None and own.socket == path else path
+
+
+def _socket_of_job() -> Path | None:
+    place = place_of_job()
+    return place.socket if place is not None and place.socket.exists() else None
 
 
 def owner() -> Attachment | None:
@@ -90,7 +104,7 @@ def views(*, fresh: bool, socket: str | None = None) -> tuple[ScopeView, ...]:
         fresh: ask the owner again, although its leases are known.
         socket: where to ask, if the environment does not say.
     """
-    session = current()
+    session = _current.current()
     own = session.views() if session is not None else ()
     attached = owner()
     if attached is None and socket is not None and not own:

@@ -10,9 +10,12 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
+from ._broker._job import job_roots
+from ._broker._peers import Peers
+from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
 from ._broker.serve import Broker
 from ._listeners import Callback, Listener, Listeners
@@ -21,8 +24,8 @@ from ._shredding import Sweeping, shred
 from ._signals import SigtermExit
 from ._stack import Stack
 from .clock import Clock
-from .errors import NotLeased
-from .events import Journal
+from .errors import NotLeased, OwnerGone
+from .events import Event, Journal
 from .grant import Ending, Outcome
 from .manifest import Manifest
 from .report import EndedGrant, ExitReport, ShredReport
@@ -54,6 +57,7 @@ class Options:
         patience: seconds past the end of a lease for which its readers wait for an
             issuer that is away.
         on_event: called with every event, on a thread of its own.
+        peers: which processes may connect, once they are of the same user.
     """
 
     sweeping: Sweeping = "revealed"
@@ -61,6 +65,7 @@ class Options:
     exit_on_sigterm: bool = False
     patience: float = PATIENCE
     on_event: Callback | None = None
+    peers: Peers = "user"
 
 
 class Session:
@@ -92,34 +97,48 @@ class Session:
         self._lock = threading.RLock()
         self._open: dict[str, _Open] = {}
         self._stack: Stack | None = None
+        self._broker: Broker | None = None
+        self._standing_by = False
         self._views: tuple[ScopeView, ...] | None = ()
         self._key = _process_key()
 
     # -- leases ----------------------------------------------------------------------
 
-    def acquire(self, name: str) -> LiveGrant:
-        """A live lease of a scope: made now, or shared with whoever holds it already.
+    def reserve(self, name: str, place: Place | None) -> LiveGrant:
+        """Count in one more who needs a scope, without asking the issuer for it.
+
+        Whoever did it opens the grant, and calls `release` if that fails.
+
+        Args:
+            name: of the scope.
+            place: where to serve it to others, if nothing is served yet; this process
+                holds its lock. None to keep it to itself.
 
         Raises:
             UnknownScope: the manifest has none of that name.
-            IssuerError, IdentityError: it could not be had.
+            OwnerGone: nothing can be served there.
         """
         scope = self.manifest.scope(name)
         with self._lock:
             opened = self._open.get(name)
             if opened is not None:
                 opened.users += 1
-            else:
-                live = self._bring_up().lease(scope, self._options.patience)
-                opened = self._open[name] = _Open(live)
-                self._views = None
-        try:
-            opened.live.open()
-            self._serve()
-        except BaseException:
-            self.release(name)
-            raise
-        return opened.live
+                return opened.live
+            live = self._bring_up().lease(scope, self._options.patience)
+            self._open[name] = _Open(live)
+            self._views = None
+            try:
+                if place is not None:
+                    self._serve(place)
+            except BaseException:
+                self.release(name)
+                raise
+            return live
+
+    def stand_by(self, place: Place, roots: tuple[int, ...]) -> Broker:
+        """Serve at a place although nothing is leased yet, until `close`: a keeper."""
+        self._standing_by = True
+        return self._serve(place, roots)
 
     def release(self, *names: str, exiting: bool = False) -> dict[str, ExitReport]:
         """Let go of leases; those that nobody else holds are ended, and reported on.
@@ -127,39 +146,54 @@ class Session:
         All of them are ended at their issuers before any memory is searched: a search
         takes a second, in which the others would live on.
         """
-        ending: list[LiveGrant] = []
-        with self._lock:
-            for name in names:
-                opened = self._open[name]
-                opened.users -= 1
-                if opened.users == 0:
-                    ending.append(self._open.pop(name).live)
-            self._views = None
-            stack = self._stack
-            if not self._open:
-                self._stack = None
+        ending, stack, broker = self._let_go(names)
         until = self.clock.monotonic() + FAREWELL
-        for live in ending:
-            if stack is not None:
-                stack.renewer.cancel(live)
         ended = [(live, live.close(until - self.clock.monotonic())) for live in ending]
         logins = []
-        if stack is not None and self._stack is not stack:
+        if broker is not None:
+            broker.close()
+        if stack is not None:
             logins = self._take_down(stack, until)
         lives = [live for live, _ in ended]
         sweeping = self._options.sweeping
         shredded = shred(lives, sweeping, self.clock, exiting=exiting)
-        if stack is not None and self._stack is not stack:
+        if stack is not None:
             # Not before: what the sweep finds was not to be read by others.
             stack.posture.restore()
         reports = {}
         for live, outcomes in ended:
-            report = self._report(live, outcomes, shredded[live.scope.name])
+            report = self._report(live, outcomes, shredded[live.name])
             for accessor, outcome in logins:
                 report = report.with_login(accessor, outcome)
-            reports[live.scope.name] = report
+            reports[live.name] = report
         self.listeners.end_of(*reports)
         return reports
+
+    def _let_go(
+        self, names: Sequence[str]
+    ) -> tuple[list[LiveGrant], Stack | None, Broker | None]:
+        """What is to be ended when these are no longer needed, taken out of here."""
+        ending, stack, broker = [], None, None
+        with self._lock:
+            for name in names:
+                opened = self._open.get(name)
+                if opened is None:
+                    continue  # `close` has ended it under a member
+                opened.users -= 1
+                if opened.users == 0:
+                    ending.append(self._open.pop(name).live)
+            self._views = None
+            if self._stack is not None:
+                for live in ending:
+                    self._stack.renewer.cancel(live)
+            if not self._open:
+                stack, self._stack = self._stack, None
+                if not self._standing_by:
+                    broker, self._broker = self._broker, None
+            if broker is not None:
+                # Under the lock: whoever leases next looks for a place of its own.
+                self._resign(broker)
+        return ending, stack, broker
 
     def held(self, scope: str) -> LiveGrant:
         """The live lease of a scope that is open here.
@@ -200,14 +234,48 @@ class Session:
         return views
 
     @property
-    def socket_path(self) -> Path | None:
-        """Where workers read this session's leases; None while there are none."""
-        stack = self._stack
-        return stack.broker.path if stack is not None and stack.broker else None
+    def place(self) -> Place | None:
+        """Where others read this session's leases; None while there are none."""
+        broker = self._broker
+        return broker.place if broker is not None else None
+
+    # -- for members (the broker's Holder) ---------------------------------------------
+
+    def shared(self, scope: str) -> bool | None:
+        """Whether workers may read a scope that is open here."""
+        return self.held(scope).scope.shared
+
+    def admit(self, scope: str, tell: Callable[[Event], None]) -> Callable[[], None]:
+        """Hold a scope for a member, and tell it what happens; a function to stop."""
+        broker = self._broker
+        if broker is None:
+            raise OwnerGone("the process that owned the leases has ended them")
+        listener = Listener(tell, scope=scope)
+        live = self.reserve(scope, broker.place)
+        stop = self.listeners.add(listener)
+        try:
+            live.open()
+        except BaseException:
+            stop()
+            self.release(scope)
+            raise
+        return stop
+
+    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
+        """Hold scopes for a member no longer."""
+        return self.release(*scopes)
 
     def close(self) -> dict[str, ExitReport]:
-        """At the interpreter's exit: end every lease, however many hold it."""
+        """At the process's end: end every lease, however many hold it.
+
+        Members get a moment to find another owner first.
+        """
+        broker = self._broker
+        if broker is not None:
+            self._resign(broker)
+            broker.hand_over()
         with self._lock:
+            self._standing_by = False
             for opened in self._open.values():
                 opened.users = 1
             names = list(self._open)
@@ -219,9 +287,12 @@ class Session:
             opened.live.forget()
         if self._stack is not None:
             self._stack.forget()
+        if self._broker is not None:
+            self._broker.forget()
         self._lock = threading.RLock()
         self._open = {}
         self._stack = None
+        self._broker = None
 
     # -- inside ----------------------------------------------------------------------
 
@@ -246,12 +317,24 @@ class Session:
         # under the lock may be waiting for. One operation, so it cannot be torn.
         return [opened.live for opened in list(self._open.values())]
 
-    def _serve(self) -> None:
+    def _serve(self, place: Place, roots: tuple[int, ...] = ()) -> Broker:
         with self._lock:
-            stack = self._stack
-            if stack is not None and stack.broker is None:
-                stack.broker = Broker(self, self.clock, self.listeners)
-                os.environ[ENVIRONMENT] = str(stack.broker.path)
+            if self._broker is None:
+                self._broker = Broker(
+                    self,
+                    self.clock,
+                    self.listeners,
+                    place,
+                    peers=self._options.peers,
+                    roots=roots or job_roots(os.environ),
+                )
+                os.environ[ENVIRONMENT] = str(place.socket)
+            return self._broker
+
+    def _resign(self, broker: Broker) -> None:
+        if os.environ.get(ENVIRONMENT) == str(broker.place.socket):
+            del os.environ[ENVIRONMENT]
+        broker.resign()
 
     def _report(
         self,
@@ -266,10 +349,7 @@ class Session:
         return ExitReport(live.scope.name, tuple(ended), shredded)
 
     def _take_down(self, stack: Stack, until: float) -> list[tuple[str, Outcome]]:
-        """Undo `_bring_up` and `_serve`; what became of each login, by its accessor."""
-        broker = stack.broker
-        if broker is not None and os.environ.get(ENVIRONMENT) == str(broker.path):
-            del os.environ[ENVIRONMENT]
+        """Undo `_bring_up`; what became of each login, by its accessor."""
         outcomes = stack.take_down(until)
         if self._sigterm is not None:
             self._sigterm.remove()

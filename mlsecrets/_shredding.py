@@ -7,11 +7,12 @@ issuers, and the clients that our readers made are closed.
 from __future__ import annotations
 
 import gc
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-from ._live import LiveGrant
 from .clock import Clock
+from .credentials import Credentials
+from .exposure import Exposures
 from .memory import Sealed
 from .report import ShredReport
 from .sweep import SweepReport, sweep
@@ -20,8 +21,29 @@ Sweeping = Literal["revealed", "always", "never"]
 """When memory is swept: for what readers were shown, for everything, or not at all."""
 
 
+class Ended(Protocol):
+    """A lease that has been closed, with its secrets still in memory."""
+
+    @property
+    def name(self) -> str:
+        """Its scope's."""
+
+    @property
+    def exposures(self) -> Exposures:
+        """Who was given what."""
+
+    def secrets(self) -> list[Credentials]:
+        """The credentials that are not yet wiped."""
+
+    def shred(self) -> int:
+        """Wipe them; how many there were."""
+
+    def tell_shredded(self, figures: Mapping[str, Any]) -> None:
+        """Put that into the journal."""
+
+
 def shred(
-    lives: Sequence[LiveGrant],
+    lives: Sequence[Ended],
     sweeping: Sweeping,
     clock: Clock,
     *,
@@ -44,17 +66,17 @@ def shred(
     for live in lives:
         wanted = _needles(live, sweeping)
         reason = _why_not(live, wanted, sweeping, exiting=exiting)
-        reasons[live.scope.name] = reason
+        reasons[live.name] = reason
         if reason is None:
             needles += wanted
     swept = sweep(needles, clock=clock) if needles else None
     return {
-        live.scope.name: _wiped(live, swept, reasons[live.scope.name], clock, began)
+        live.name: _wiped(live, swept, reasons[live.name], clock, began)
         for live in lives
     }
 
 
-def _needles(live: LiveGrant, sweeping: Sweeping) -> list[Sealed]:
+def _needles(live: Ended, sweeping: Sweeping) -> list[Sealed]:
     needles = live.exposures.needles()
     if sweeping == "always":
         needles += [
@@ -66,7 +88,7 @@ def _needles(live: LiveGrant, sweeping: Sweeping) -> list[Sealed]:
 
 
 def _why_not(
-    live: LiveGrant, needles: Sequence[Sealed], sweeping: Sweeping, *, exiting: bool
+    live: Ended, needles: Sequence[Sealed], sweeping: Sweeping, *, exiting: bool
 ) -> str | None:
     """Why memory is not swept for a lease; None if it is."""
     if not needles:
@@ -82,7 +104,7 @@ def _why_not(
 
 
 def _wiped(
-    live: LiveGrant,
+    live: Ended,
     swept: SweepReport | None,
     reason: str | None,
     clock: Clock,

@@ -1,4 +1,4 @@
-"""What the first lease brings up and the last takes down: issuers, logins, broker."""
+"""What the first lease brings up and the last takes down: issuers, logins."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from ._broker.serve import Broker
 from ._live import LiveGrant
 from ._renewer import Renewer
 from ._setbacks import Failure
@@ -46,8 +45,6 @@ class Stack:
         self.clock = clock
         self.renewer = Renewer(clock)
         self.logins: dict[str, LiveGrant] = {}
-        #: Serves the leases to this process's workers, once the first lease is there.
-        self.broker: Broker | None = None
         #: Hardened, if that was asked for, until its last lease is shredded.
         self.posture = Posture()
         self._manifest = manifest
@@ -77,8 +74,6 @@ class Stack:
         Args:
             until: monotonic seconds up to which an absent issuer is tried again.
         """
-        if self.broker is not None:
-            self.broker.close()
         self.renewer.close()
         outcomes = []
         for login in self.logins.values():
@@ -93,8 +88,6 @@ class Stack:
         """In a forked child: the logins are the parent's."""
         for login in self.logins.values():
             login.forget()
-        if self.broker is not None:
-            self.broker.forget()
 
     # -- what issuers ask for (issuer.Context) ----------------------------------------
 

@@ -22,6 +22,10 @@ NAMES = (
     "doomed",
     "rejected",
     "attached",
+    "refused",
+    "joined",
+    "left",
+    "owned",
     "expired",
     "revoked",
     "ends_at_ttl",
@@ -51,10 +55,25 @@ class Event:
         if self.name not in NAMES:
             raise ValueError(f"{self.name!r} is no event; expected one of {NAMES}")
 
-    def to_json(self) -> str:
-        """One line, keys in a fixed order."""
+    def to_dict(self) -> dict[str, Any]:
+        """Its parts in one mapping, in a fixed order."""
         head = {"event": self.name, "scope": self.scope, "at": round(self.at, 3)}
-        return json.dumps(head | {"pid": self.pid} | dict(self.detail))
+        return head | {"pid": self.pid} | dict(self.detail)
+
+    @classmethod
+    def from_dict(cls, parts: Mapping[str, Any]) -> Event:
+        """The inverse of `to_dict`.
+
+        Raises:
+            ValueError, KeyError: it is no event.
+        """
+        detail = dict(parts)
+        name, scope, at, pid = map(detail.pop, ("event", "scope", "at", "pid"))
+        return cls(name, scope, at, pid, detail)
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(self.to_dict())
 
 
 class Recorder(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -29,6 +30,33 @@ class EndedGrant:
     def at(cls, terms: Terms, outcome: Outcome, now: float) -> EndedGrant:
         """The end of a grant at monotonic `now`."""
         return cls(terms, outcome, max(terms.deadline - now + ROUNDING, 0.0))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a member of the job, whose owner ended it."""
+        return {
+            "scope": self.terms.scope,
+            "lease_id": self.terms.lease_id,
+            "issued_at": self.terms.issued_at,
+            "lifetime": self.terms.lifetime,
+            "generation": self.terms.generation,
+            "fate": self.outcome.fate.value,
+            "reason": self.outcome.reason,
+            "seconds_left": self.seconds_left,
+        }
+
+    @classmethod
+    def from_dict(cls, parts: Mapping[str, Any], now: float) -> EndedGrant:
+        """The inverse of `to_dict`, its instants by the clock of this process."""
+        terms = Terms(
+            scope=parts["scope"],
+            lease_id=parts["lease_id"],
+            issued_at=parts["issued_at"],
+            lifetime=parts["lifetime"],
+            deadline=now + parts["seconds_left"] - ROUNDING,
+            generation=parts["generation"],
+        )
+        outcome = Outcome(Fate(parts["fate"]), parts["reason"])
+        return cls(terms, outcome, parts["seconds_left"])
 
     def __str__(self) -> str:
         head = f"generation {self.terms.generation} {self.outcome.fate}"
@@ -100,6 +128,10 @@ class ExitReport:
     scope: str
     ended: tuple[EndedGrant, ...]
     shred: ShredReport
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """What a member of the job is told: its own memory it knows itself."""
+        return [end.to_dict() for end in self.ended]
 
     def with_login(self, accessor: str, outcome: Outcome) -> ExitReport:
         """The same after the login has ended that some grants depend on.

@@ -22,6 +22,8 @@ class Scope:
         max_ttl: seconds after which a lease ends, however often it was renewed.
         access: what its credentials may do.
         options: what only this kind of issuer understands, such as a role or a path.
+        workers: whether processes without a block of their own may read it; None to
+            tell by its access.
     """
 
     name: str
@@ -32,3 +34,17 @@ class Scope:
     max_ttl: float
     access: tuple[Access, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
+    workers: bool | None = None
+
+    @property
+    def shared(self) -> bool | None:
+        """Whether workers may read it: yes, no, or with a block of their own (None).
+
+        If the manifest does not say: yes where it only reads objects. A worker that
+        loads data has no business with checkpoints or with a tracking server, and one
+        that has can say so.
+        """
+        if self.workers is not None:
+            return self.workers
+        only_reads = all(right.verb == "read" for right in self.access)
+        return True if self.access and only_reads else None

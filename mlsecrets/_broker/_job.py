@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 #: Names a job where no launcher does, or instead of it. Any text.
@@ -62,3 +63,12 @@ def _slurm(environ: Mapping[str, str]) -> str | None:
     if not step.isdecimal() or int(step) > _LAST_STEP:
         return None
     return f"slurm:{job}.{step}:{environ.get('SLURM_NODEID', '')}"
+
+
+def job_roots(environ: Mapping[str, str]) -> tuple[int, ...]:
+    """What started this job's processes on this node: torchrun's agent, srun's daemon.
+
+    Its descendants belong to the job. Empty if there is no job, or that has ended.
+    """
+    parent = os.getppid()
+    return () if job_name(environ) is None or parent <= 1 else (parent,)

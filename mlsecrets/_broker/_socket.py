@@ -1,94 +1,53 @@
-"""The unix socket: where it lies, and who may be at its other end."""
+"""Connecting to an owner, and who is at the other end of a connection."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import socket
-import stat
 import struct
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 
+from ..clock import SYSTEM_CLOCK, pause
 from ..errors import OwnerGone
+from ._lock import NOBODY, UNSEEN
+from ._place import Place, check_folder, check_length
 
 #: How a worker learns where its owner listens; a path, never a secret.
 ENVIRONMENT = "MLSECRETS_SOCK"
-#: Bytes of a socket's path on Linux, with the closing zero (unix(7): sun_path).
-LONGEST_PATH = 107
 
+#: Seconds until the next try at a door where too many wait: answers take tens of µs.
+_AGAIN = 0.002
 
-#: The path that this process used before, with its process id.
-_reserved: tuple[int, Path] | None = None
-
-
-def make_path() -> Path:
-    """A path in a 0700 folder of our own, short enough for a socket.
-
-    The same one for each block of a process where possible: a forkserver keeps the
-    environment that it was started with, and in it the path of an earlier block.
-
-    Raises:
-        OwnerGone: no folder is usable.
-    """
-    global _reserved  # noqa: PLW0603  a process has one
-    if _reserved is not None and _reserved[0] == os.getpid():
-        with suppress(OSError):
-            # Fails if it is in use, or if somebody else took the name meanwhile.
-            _reserved[1].parent.mkdir(mode=0o700)
-            return _reserved[1]
-    path = _fresh_path()
-    if _reserved is None or _reserved[0] != os.getpid():
-        _reserved = (os.getpid(), path)
-    return path
-
-
-def _fresh_path() -> Path:
-    places = (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp")  # noqa: S108
-    for place in places:
-        # mkdtemp adds 8 characters; pytest's and Lightning's folders are too long.
-        if not place or len(place) + len("/mlsecrets-12345678/socket") > LONGEST_PATH:
-            continue
-        try:
-            return Path(tempfile.mkdtemp(prefix="mlsecrets-", dir=place)) / "socket"
-        except OSError:
-            continue
-    raise OwnerGone(
-        "no folder can hold the socket that workers read leases through",
-        remedy="set XDG_RUNTIME_DIR or TMPDIR to a short, writable folder",
-    )
-
-
-def remove(path: Path) -> None:
-    """Take the socket and its folder away."""
-    shutil.rmtree(path.parent, ignore_errors=True)
+_INSIDE = "start workers inside the with block, and end them before it ends"
 
 
 def connect(path: Path, timeout: float) -> socket.socket:
-    """Connect to an owner that is this user's own.
+    """Connect to the owner of a place: this user's process that holds its lock.
 
     Raises:
-        OwnerGone: nobody listens, or somebody who is not this user.
+        OwnerGone: nobody listens, or somebody who may not be trusted.
     """
-    _check_folder(path)
+    check_length(path)
+    try:
+        check_folder(path.parent)
+    except OSError:
+        raise OwnerGone(
+            f"the process that owned the leases is gone: {path} does not exist",
+            remedy=_INSIDE,
+        ) from None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(timeout)
     try:
-        connection.connect(str(path))
-        if not same_user(connection):
-            raise OwnerGone(
-                f"the socket {path} is served by another user",
-                remedy=f"unset {ENVIRONMENT}, and find out who set it",
-            )
+        _knock(connection, path, timeout)
+        _check_owner(connection, path)
     except OSError as error:
         connection.close()
         raise OwnerGone(
             f"the process that owns the leases does not answer at {path} "
             f"({error.strerror or type(error).__name__})",
-            remedy="start workers inside the with block, and end them before it ends",
+            remedy=_INSIDE,
         ) from None
-    except OwnerGone:
+    except BaseException:
         connection.close()
         raise
     return connection
@@ -113,18 +72,44 @@ def peer(connection: socket.socket) -> tuple[int, int]:
     return pid, uid
 
 
-def _check_folder(path: Path) -> None:
-    try:
-        status = os.lstat(path.parent)
-    except OSError:
+def _knock(connection: socket.socket, path: Path, timeout: float) -> None:
+    """Connect, also while more are waiting at the door than the system queues.
+
+    A unix socket with a time limit is refused at once then (EAGAIN), not made to wait.
+    """
+    until = SYSTEM_CLOCK.monotonic() + timeout
+    while True:
+        try:
+            connection.connect(str(path))
+        except BlockingIOError:
+            if SYSTEM_CLOCK.monotonic() >= until:
+                raise
+            pause(SYSTEM_CLOCK, _AGAIN)
+        else:
+            return
+
+
+def _check_owner(connection: socket.socket, path: Path) -> None:
+    """Raise unless whoever listens is this user's, and holds the lock of the place.
+
+    A socket may have been left behind, kept open by a child of the last owner, or put
+    there by anybody who can write into the folder.
+    """
+    if not same_user(connection):
         raise OwnerGone(
-            f"the process that owned the leases is gone: {path} does not exist",
-            remedy="start workers inside the with block, and end them before it ends",
-        ) from None
-    mode = stat.S_IMODE(status.st_mode)
-    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or mode & 0o077:
-        raise OwnerGone(
-            f"the folder of {path} is not this user's alone (owner {status.st_uid}, "
-            f"mode {mode:o}; expected {os.getuid()}, 700)",
+            f"the socket {path} is served by another user",
             remedy=f"unset {ENVIRONMENT}, and find out who set it",
         )
+    place, (pid, _) = Place.at(path), peer(connection)
+    holder = place.holder()
+    # Both unseen: an owner in another pid namespace, as far as can be told.
+    if holder is None or holder == (pid or UNSEEN):
+        return
+    served = f"process {pid}" if pid else "a process outside of this pid namespace"
+    others = {NOBODY: "nobody", UNSEEN: "a process outside of this pid namespace"}
+    raise OwnerGone(
+        f"the socket {path} is served by {served}, which does not hold "
+        f"{place.lock.name} (held by {others.get(holder, f'process {holder}')})",
+        remedy="try again if the owner has just changed; if not, find out what "
+        f"{served} is, and trust nothing that it says",
+    )

@@ -11,7 +11,8 @@ import socket
 import struct
 from typing import Any
 
-from ..errors import OwnerGone
+from .. import errors
+from ..errors import MLSecretsError, OwnerGone
 from ..memory import SecretBuffer
 
 _LENGTH = struct.Struct("!I")
@@ -43,6 +44,25 @@ def receive(connection: socket.socket) -> dict[str, Any]:
     if not isinstance(head, dict):
         raise OwnerGone("the broker's peer does not speak our protocol")
     return head
+
+
+def error_head(error: MLSecretsError) -> dict[str, Any]:
+    """A head that tells the other end of an error."""
+    return {
+        "error": type(error).__name__,
+        "message": error.message,
+        "remedy": error.remedy,
+        "numbers": error.numbers(),
+    }
+
+
+def error_of(head: dict[str, Any]) -> MLSecretsError:
+    """The error that such a head tells of, to be raised here."""
+    kind = getattr(errors, str(head["error"]), OwnerGone)
+    if not (isinstance(kind, type) and issubclass(kind, MLSecretsError)):
+        kind = OwnerGone
+    numbers = head.get("numbers") or {}
+    return errors.rebuild(kind, str(head.get("message")), head.get("remedy"), numbers)
 
 
 def receive_secret(connection: socket.socket, slots: list[int]) -> SecretBuffer:

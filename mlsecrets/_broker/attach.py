@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .. import errors
+from .._forks import after_fork
 from ..clock import SYSTEM_CLOCK, Clock, pause
-from ..credentials import rebuild
+from ..credentials import Credentials, rebuild
 from ..errors import LeaseExpired, MLSecretsError, OwnerGone
 from ..exposure import Exposures
 from ..grant import Grant, Terms
@@ -25,6 +24,8 @@ PATIENCE = 15.0
 AFTER_RENEWAL = 0.1
 #: Seconds between questions while the owner's renewal is late.
 POLL = 0.5
+#: Seconds that another process gets to take over from an owner that was killed.
+SUCCESSION = 5.0
 #: Seconds until the next question when an answer came too late to be used.
 SOON = 0.05
 
@@ -126,9 +127,27 @@ class AttachedGrant:
                 "ask": "reject",
                 "scope": self._scope,
                 "generation": generation,
+                "lease_id": cached.grant.terms.lease_id if cached else None,
             }
             _ask(self._path, request)
             self._cached = None
+
+    def expose_to(self, exposures: Exposures) -> None:
+        """Have noted there who is given what; what is cached is asked for anew."""
+        self.exposures = exposures
+        self.ask_now()
+
+    def ask_now(self) -> None:
+        """Have the next snapshot ask: the owner is another one by now."""
+        cached = self._cached
+        if cached is not None:
+            self._cached = _Cached(cached.grant, self._clock.monotonic())
+
+    def drop(self) -> list[Credentials]:
+        """Forget what is cached, and say what that was."""
+        with self._turn:
+            cached, self._cached = self._cached, None
+        return [] if cached is None else [cached.grant.credentials]
 
     def _refresh(self) -> Grant:
         if (at_hand := self.peek()) is not None:
@@ -152,8 +171,9 @@ class AttachedGrant:
         """Ask, and again while the owner says that it is worth it.
 
         The issuer may be away, and readers are to wait for it: the owner knows for how
-        long.
+        long. An owner that was killed leaves its socket behind; another may take over.
         """
+        give_up = self._clock.monotonic() + SUCCESSION
         while True:
             try:
                 self._cached = self._fetch(request)
@@ -161,6 +181,10 @@ class AttachedGrant:
                 if expired.again_in is None:
                     raise
                 pause(self._clock, expired.again_in)
+            except OwnerGone:
+                if not self._path.exists() or self._clock.monotonic() >= give_up:
+                    raise
+                pause(self._clock, SOON)
             else:
                 return self._cached.grant
 
@@ -204,16 +228,8 @@ def _ask(
             f"({error.strerror or type(error).__name__})"
         ) from None
     if "error" in head:
-        raise _their_error(head)
+        raise _wire.error_of(head)
     return head, secret
-
-
-def _their_error(head: dict[str, Any]) -> MLSecretsError:
-    kind = getattr(errors, str(head["error"]), OwnerGone)
-    if not (isinstance(kind, type) and issubclass(kind, MLSecretsError)):
-        kind = OwnerGone
-    numbers = head.get("numbers") or {}
-    return errors.rebuild(kind, str(head.get("message")), head.get("remedy"), numbers)
 
 
 _attachments: dict[Path, Attachment] = {}
@@ -235,5 +251,4 @@ def _forget() -> None:
     _attachments.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+after_fork(_forget)

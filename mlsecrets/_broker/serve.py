@@ -1,4 +1,4 @@
-"""The owner's side: answers this user's own processes from what it holds."""
+"""The owner's side: a socket, the thread that accepts on it, and those that answer."""
 
 from __future__ import annotations
 
@@ -6,181 +6,221 @@ import os
 import selectors
 import socket
 import threading
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from ..clock import Clock
-from ..errors import MLSecretsError, OwnerGone
+from ..errors import NotLeased, OwnerGone
 from ..events import Event, Recorder
-from ..grant import Grant
-from ..view import ScopeView
 from . import _wire
-from ._socket import make_path, peer, remove, same_user
+from ._answers import Answers
+from ._holder import Holder
+from ._hosting import Hosting
+from ._members import Member, Members
+from ._peers import Peers
+from ._place import Place
+from ._rules import Rules
+from ._socket import peer
 
 #: Seconds that a worker may take over its request: it has it ready when it connects.
 REQUEST_TIMEOUT = 5.0
-#: Workers that may knock at the same time; 16 DataLoader workers on 8 ranks do.
-BACKLOG = 128
-
-
-class Held(Protocol):
-    """A live lease, as far as the broker needs it."""
-
-    def snapshot(self, *, patient: bool) -> Grant:
-        """The grant as it is now."""
-
-    def ensure(self, seconds: float, *, patient: bool) -> Grant:
-        """The grant with so many seconds left."""
-
-    def invalidate(self, generation: int) -> None:
-        """Replace credentials that a server refused."""
-
-    def next_renewal(self) -> float:
-        """The monotonic second at which the next renewal is due."""
-
-
-class Holder(Protocol):
-    """Who holds the leases: the session."""
-
-    def held(self, scope: str) -> Held:
-        """The live lease of a scope; raises `NotLeased` if there is none."""
-
-    def views(self) -> tuple[ScopeView, ...]:
-        """The public faces of all leases that are open."""
+#: Seconds that members get to find another owner when this one goes: one issuer call.
+HANDOVER = 5.0
 
 
 class Broker:
-    """Serves leases to the processes that this one starts.
+    """Serves leases to the other processes of the job.
 
     It owns the socket and the thread that accepts on it; each request is answered on a
     thread of its own, since one that finds an expired lease waits for the issuer.
+
+    Args:
+        holder: whose leases.
+        clock: reads time.
+        recorder: is told who attached, joined and left, and who was refused.
+        place: where to serve; this process holds its lock.
+        peers: who may connect; see `configure`.
+        roots: further processes whose descendants belong to the job.
     """
 
-    def __init__(self, holder: Holder, clock: Clock, recorder: Recorder) -> None:
-        self.path: Path = make_path()
-        self._holder = holder
+    def __init__(
+        self,
+        holder: Holder,
+        clock: Clock,
+        recorder: Recorder,
+        place: Place,
+        *,
+        peers: Peers = "user",
+        roots: Collection[int] = (),
+    ) -> None:
+        self.place = place
+        self.members = Members()
         self._clock = clock
         self._recorder = recorder
-        self._seen: set[tuple[int, str]] = set()
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        # A byte on this pair ends the thread at once: nothing to poll for.
-        self._end, self._ended = socket.socketpair()
-        try:
-            self._socket.bind(str(self.path))
-            self.path.chmod(0o600)
-            self._socket.listen(BACKLOG)
-        except OSError:
-            self.forget()
-            remove(self.path)
-            raise
+        self._rules = Rules(holder, self.members, peers, roots, self._note)
+        self._answers = Answers(holder, self._rules, clock, self._note)
+        self._hosting = Hosting(holder, self.members, self._rules, self._note)
+        # Connections being answered, and members to watch again: for the other thread.
+        self._answering: set[socket.socket] = set()
+        self._to_watch: list[Member] = []
+        self._resigned = False
+        self._closed = False
+        self._socket = place.bind()
+        # A byte on this pair wakes the thread at once: nothing to poll for.
+        self._wake, self._woken = socket.socketpair()
         self._thread = threading.Thread(
             target=self._accept, name="mlsecrets-broker", daemon=True
         )
         self._thread.start()
 
+    @property
+    def path(self) -> Path:
+        """Of the socket."""
+        return self.place.socket
+
+    # -- ending ----------------------------------------------------------------------
+
+    def resign(self) -> None:
+        """Give up the place: from now on another process may own it. Idempotent."""
+        if not self._resigned:
+            self._resigned = True
+            self.place.give_up()
+
+    def hand_over(self) -> None:
+        """Let members find another owner; returns when all have, or after a while.
+
+        Each that has changed over lets go of its leases here: the last one to do so
+        ends them.
+        """
+        self.resign()
+        for member in self.members:
+            with suppress(OSError):
+                member.send({"leaving": True})
+        self.members.await_none(HANDOVER)
+
     def close(self) -> None:
-        """Stop answering, and take the socket away."""
-        self._end.send(b"x")
-        self._thread.join()
-        self.forget()
-        remove(self.path)
+        """Stop answering; members that are still there lose their connection."""
+        self.resign()
+        self._wake.send(b"x")
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+        self._closed = True
+        for member in self.members:
+            if not member.answered:  # the last one to leave still gets its reports
+                member.close()
+        self._close_own()
 
     def forget(self) -> None:
-        """Close our descriptors; in a forked child the path stays the owner's."""
-        for held in (self._socket, self._end, self._ended):
+        """In a forked child: close our copies; the path and the lock stay the owner's.
+
+        Those of requests under way too: who waits for an answer, or for an end, waits
+        for the last copy to be closed.
+        """
+        self.members.forget()
+        for connection in tuple(self._answering):
+            connection.close()
+        self._close_own()
+
+    def _close_own(self) -> None:
+        for held in (self._socket, self._wake, self._woken):
             held.close()
+
+    # -- the thread that accepts -------------------------------------------------------
 
     def _accept(self) -> None:
         with selectors.DefaultSelector() as selector:
             selector.register(self._socket, selectors.EVENT_READ)
-            selector.register(self._ended, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
             while True:
-                ready = {key.fileobj for key, _ in selector.select()}
-                if self._ended in ready:
+                ready = [(key.fileobj, key.data) for key, _ in selector.select()]
+                files = {file for file, member in ready if member is None}
+                for member in {member for _, member in ready} - {None}:
+                    for descriptor in member.descriptors:
+                        selector.unregister(descriptor)
+                    ended = (member.pidfd, member) in ready
+                    self._apart(self._hosting.see_off if ended else self._hear, member)
+                if self._woken in files and not self._watch_again(selector):
                     return
-                try:
-                    connection, _ = self._socket.accept()
-                except OSError:
-                    continue  # the worker is gone already, or no descriptor is left
-                answer = threading.Thread(
-                    target=self._handle,
-                    args=(connection,),
-                    name="mlsecrets-broker-answer",
-                    daemon=True,
-                )
-                try:
-                    answer.start()
-                except RuntimeError:
-                    self._handle(connection)  # no more threads here: one by one
+                if self._socket in files:
+                    self._take_connection()
+
+    def _watch_again(self, selector: selectors.BaseSelector) -> bool:
+        """Take up members that have been answered; False if all is to end."""
+        signals = self._woken.recv(1 << 12)
+        while self._to_watch:
+            member = self._to_watch.pop()
+            for descriptor in member.descriptors:
+                selector.register(descriptor, selectors.EVENT_READ, member)
+        return b"x" not in signals
+
+    def _take_connection(self) -> None:
+        try:
+            connection, _ = self._socket.accept()
+        except OSError:
+            return  # the worker is gone already, or no descriptor is left
+        self._answering.add(connection)
+        self._apart(self._handle, connection)
+
+    def _apart(self, target: Callable[[Any], object], subject: object) -> None:
+        """Do it on a thread of its own, or here where no more is to be had."""
+        thread = threading.Thread(
+            target=target, args=(subject,), name="mlsecrets-broker-answer", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            target(subject)
+
+    # -- those that answer -------------------------------------------------------------
 
     def _handle(self, connection: socket.socket) -> None:
         # A worker that is killed in the middle of a request, or talks nonsense, is its
         # own affair: no traceback on the trainer's terminal.
-        with connection, suppress(OSError, OwnerGone):
-            connection.settimeout(REQUEST_TIMEOUT)
-            self.answer(connection)
-
-    def answer(self, connection: socket.socket) -> None:
-        """Answer one request."""
-        if not same_user(connection):
-            return
-        request = _wire.receive(connection)
+        kept = False
         try:
-            self._serve(connection, request)
-        except MLSecretsError as error:
-            head = {
-                "error": type(error).__name__,
-                "message": error.message,
-                "remedy": error.remedy,
-                "numbers": error.numbers(),
-            }
-            _wire.send(connection, head)
+            connection.settimeout(REQUEST_TIMEOUT)
+            kept = self._answer(connection)
+        except (OSError, OwnerGone):
+            pass
+        finally:
+            self._answering.discard(connection)
+            if not kept:
+                connection.close()
 
-    def _serve(self, connection: socket.socket, request: dict[str, Any]) -> None:
-        ask = request.get("ask")
-        if ask == "views":
-            views = [view.to_json() for view in self._holder.views()]
-            _wire.send(connection, {"views": views})
+    def _answer(self, connection: socket.socket) -> bool:
+        """Answer a first request; whether the connection stays, because it joined."""
+        try:
+            self._rules.check_peer(connection)
+        except NotLeased as refused:
+            _wire.send(connection, _wire.error_head(refused))
+            return False
+        request = _wire.receive(connection)
+        pid, _ = peer(connection)
+        if request.get("ask") != "join":
+            self._answers.answer(connection, pid, request)
+            return False
+        connection.settimeout(None)
+        member = Member(connection, pid)
+        if not self._hosting.welcome(member, request):
+            member.forget()
+            return False
+        self._watch(member)
+        return True
+
+    def _hear(self, member: Member) -> None:
+        if self._hosting.hear(member):
+            self._watch(member)
+
+    def _watch(self, member: Member) -> None:
+        if self._closed:
+            member.close()
             return
-        scope = str(request.get("scope"))
-        held = self._holder.held(scope)
-        if ask == "reject":
-            held.invalidate(int(request.get("generation", 0)))
-            _wire.send(connection, {"done": True})
-        elif ask == "grant":
-            self._note(peer(connection)[0], scope)
-            # The waiting is the worker's: here it would outlast its socket's patience.
-            self._send_grant(connection, held, held.snapshot(patient=False))
-        elif ask == "ensure":
-            grant = held.ensure(float(request.get("seconds", 0)), patient=False)
-            self._send_grant(connection, held, grant)
-        else:
-            _wire.send(connection, {"error": "OwnerGone", "message": "unknown request"})
+        self._to_watch.append(member)
+        with suppress(OSError):
+            self._wake.send(b"w")
 
-    def _send_grant(self, connection: socket.socket, held: Held, grant: Grant) -> None:
-        now = self._clock.monotonic()
-        terms, credentials = grant.terms, grant.credentials
-        with credentials.buffer.reading() as view:
-            head = {
-                "kind": credentials.KIND,
-                "public": credentials.public,
-                "slots": [length for _, length in credentials.buffer.slots],
-                # Seconds from now, not instants: each process has its own clock object.
-                "remaining": terms.remaining(now),
-                "ask_in": max(held.next_renewal() - now, 0.0),
-                "lease_id": terms.lease_id,
-                "issued_at": terms.issued_at,
-                "lifetime": terms.lifetime,
-                "generation": terms.generation,
-            }
-            _wire.send(connection, head)
-            connection.sendall(view)
-
-    def _note(self, pid: int, scope: str) -> None:
-        if (pid, scope) not in self._seen:
-            self._seen.add((pid, scope))
-            detail = {"worker": pid}
-            self._recorder.record(
-                Event("attached", scope, self._clock.wall(), os.getpid(), detail)
-            )
+    def _note(self, name: str, scope: str, pid: int, **detail: Any) -> None:
+        told = {"worker": pid, **detail}
+        self._recorder.record(Event(name, scope, self._clock.wall(), os.getpid(), told))

@@ -35,6 +35,8 @@ class JournalledLease:
         last_failure: the kind of the last of these errors.
         rejected: credentials that a server refused before their time.
         workers: how many other processes read the lease.
+        members: how many hold it with a block of their own, at this process.
+        refused: how often a process was refused it.
         fates: how many generations came to which end, once the lease has ended.
         ended: whether its block was left.
         memory: what was left of its secrets in that process: ``clean`` where nothing
@@ -54,6 +56,8 @@ class JournalledLease:
     last_failure: str | None = None
     rejected: int = 0
     workers: int = 0
+    members: int = 0
+    refused: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     ended: bool = False
     memory: str | None = None
@@ -84,6 +88,8 @@ class JournalledLease:
         self.renewals += name == "renewed"
         self.rejected += name == "rejected"
         self.workers += name == "attached"
+        self.members += (name == "joined") - (name == "left")
+        self.refused += name == "refused"
         self.capped += name == "capped"
         self.doomed |= name == "doomed"
         if name in {"renewal_failed", "throttled"}:

@@ -49,6 +49,7 @@ def check_scope(
         max_ttl=max_ttl,
         access=_access(where, values.get("access"), kind, tables.problems),
         options=options,
+        workers=values.get("workers"),
     )
 
 

@@ -69,4 +69,9 @@ SCOPE_KEYS: Mapping[str, Key] = {
         description="what the credentials may do: 'read s3://bucket/pattern', "
         "'write s3://bucket/pattern' or 'use https://host'",
     ),
+    "workers": Key(
+        "boolean",
+        description="whether worker processes may read it without a block of their "
+        "own; if absent, those scopes that only read objects are shared so",
+    ),
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from mlsecrets._broker._place import Place
 from mlsecrets._broker.serve import Broker
 from mlsecrets._live import LiveGrant
 from mlsecrets._reference import Reference
 from mlsecrets.access import Access
 from mlsecrets.clock import SYSTEM_CLOCK, Clock
 from mlsecrets.errors import NotLeased
-from mlsecrets.events import Journal
+from mlsecrets.events import Event, Journal
+from mlsecrets.report import ExitReport
 from mlsecrets.scope import Scope
 from mlsecrets.testing import FakeIssuer
 from mlsecrets.view import ScopeView
@@ -26,7 +30,15 @@ class Owner:
     ) -> None:
         access = (Access.parse("use https://mlflow.example.org"),)
         scope = Scope(
-            "data", "o@example.org", "1.0.0", "fake", ttl, 9 * ttl, access, {}
+            "data",
+            "o@example.org",
+            "1.0.0",
+            "fake",
+            ttl,
+            9 * ttl,
+            access,
+            {},
+            workers=True,
         )
         self.journal = Journal()
         self.issuer = FakeIssuer(clock)
@@ -38,12 +50,30 @@ class Owner:
             patience=patience,
         )
         self.live.open()
-        self.broker = Broker(self, clock, self.journal)
+        self.broker = self.serve()
+
+    def serve(self) -> Broker:
+        place = Place.private()
+        assert place.take()
+        return Broker(self, self.live.clock, self.journal, place)
 
     def held(self, scope: str) -> LiveGrant:
         if scope != "data":
             raise NotLeased(f"no lease of {scope} is open", remedy="open it")
         return self.live
+
+    def holds(self, scope: str) -> bool:
+        return scope == "data"
+
+    def shared(self, scope: str) -> bool | None:
+        return self.held(scope).scope.shared
+
+    def admit(self, scope: str, tell: Callable[[Event], None]) -> Callable[[], None]:
+        self.held(scope)
+        return lambda: None
+
+    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
+        return {}
 
     def views(self) -> tuple[ScopeView, ...]:
         return (ScopeView("data", self.live.scope.access, {"region_name": "x"}),)

@@ -22,6 +22,10 @@ def test_a_life_from_issue_to_end() -> None:
     events = [
         event("issued", 100),
         event("attached", 101, worker=7),
+        event("joined", 102, worker=8),
+        event("joined", 102, worker=9),
+        event("refused", 103, worker=10),
+        event("left", 104, worker=8),
         event("renewed", 105),
         event("capped", 110),
         event("throttled", 110, error="IssuerThrottled"),
@@ -30,9 +34,11 @@ def test_a_life_from_issue_to_end() -> None:
         event("replaced", 112, generation=2),
         event("rejected", 113, generation=2),
         event("replaced", 114, generation=3),
+        event("owned", 115),
     ]
     (lease,) = summarise(events)
     assert (lease.generations, lease.renewals, lease.workers) == (3, 1, 1)
+    assert (lease.members, lease.refused) == (1, 1)
     assert (lease.last_renewal, lease.expires_at) == (114, 124)
     assert (lease.failures, lease.last_failure) == (2, "IssuerUnavailable")
     assert (lease.capped, lease.doomed) == (1, False)

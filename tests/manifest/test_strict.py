@@ -226,7 +226,7 @@ CASES = [
         'role = "arn:aws:iam::role/data-reader"',
         'rol = "arn:aws:iam::role/data-reader"',
         "[scopes.train-data]: rol: unknown key; expected one of access, issuer, "
-        "max_ttl, owner, role, ttl, version; did you mean 'role'?",
+        "max_ttl, owner, role, ttl, version, workers; did you mean 'role'?",
     ),
     Case(
         'path = "identity/oidc/token/mlflow"',

@@ -6,11 +6,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import pytest
+import requests
+from joblib.externals.loky import ProcessPoolExecutor as LokyExecutor
 
 from mlsecrets import Lease, configure, errors, lease
 from mlsecrets.devstack import DevStack
@@ -65,13 +70,13 @@ def test_workers_read_by_url(
 
 def test_a_forked_child_has_no_secret_of_its_own(stack: DevStack) -> None:
     """The kernel wiped its pages; what it reads, it reads from its parent."""
-    with lease("mlflow") as creds:
+    with lease("train-data") as creds:
         grant = creds.snapshot()
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                grant.credentials.reveal("token")
+                grant.credentials.reveal("secret_access_key")
                 answer = b"leaked"
             except errors.SecretBufferClosed:
                 answer = b"wiped"
@@ -133,6 +138,133 @@ def test_a_lease_that_was_sent_away_works_no_longer_than_its_block(
     assert "OwnerGone" in done.stderr
     with pytest.raises(errors.LeaseClosed):
         reference.source()
+
+
+# -- what libraries were given, in a worker ------------------------------------------
+
+
+def by_fsspec(fs: Any, path: str) -> bytes:
+    """In a worker: the first bytes of an object."""
+    return bytes(fs.cat_file(path)[:4])
+
+
+def by_pyarrow(fs: Any, path: str) -> bytes:
+    """The same."""
+    with fs.open_input_file(path) as file:
+        return bytes(file.read(4))
+
+
+def by_boto3(session: Any, path: str) -> bytes:
+    """The same."""
+    bucket, key = path.split("/", 1)
+    answer = session.client("s3").get_object(Bucket=bucket, Key=key)
+    return bytes(answer["Body"].read(4))
+
+
+def by_options(options: Any, path: str) -> bytes:
+    """The same."""
+    return by_fsspec(fsspec.filesystem("s3", **options), path)
+
+
+def by_auth(auth: Any, url: str) -> bytes:
+    """In a worker: the header of a request that it would send."""
+    prepared = requests.Request("GET", url, auth=auth).prepare()
+    return prepared.headers["Authorization"].encode()[:10]
+
+
+def by_http_session(session: Any, url: str) -> bytes:
+    """The same, by a session that never holds the value."""
+    prepared = session.prepare_request(requests.Request("GET", url))
+    return bytes(prepared.headers["Authorization"].encode()[:10])
+
+
+#: How each is used, and what of it the lease gives.
+GIVEN: dict[str, tuple[Callable[[Any, str], bytes], Callable[[Lease], Any]]] = {
+    "filesystem": (by_fsspec, lambda data: data.filesystem()),
+    "pyarrow": (by_pyarrow, lambda data: data.pyarrow_filesystem()),
+    "boto3": (by_boto3, lambda data: data.boto3_session()),
+    "storage options": (by_options, lambda data: data.storage_options),
+}
+FOR_HTTP: dict[str, tuple[Callable[[Any, str], bytes], Callable[[Lease], Any]]] = {
+    "auth": (by_auth, lambda creds: creds.auth()),
+    "http session": (by_http_session, lambda creds: creds.http_session()),
+}
+
+
+@pytest.fixture
+def shared(edited: Edit) -> Path:
+    """A manifest that lets workers have the tracking server's token, too."""
+    return edited(("[scopes.mlflow]", "[scopes.mlflow]\nworkers = true"))
+
+
+def place_of_use(creds: Lease) -> str:
+    """An address that the scope's access names."""
+    return str(next(a.url for a in creds.view.access if a.verb == "use"))
+
+
+def test_what_libraries_were_given_works_as_an_argument(
+    shared: Path, digits: Digits
+) -> None:
+    """In a spawned worker, which unpickles each of them."""
+    configure(shared, clock=FakeClock(wall=None))
+    path = f"datasets/{digits['train'][0]}"
+    with (
+        lease("train-data", "mlflow") as both,
+        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
+    ):
+        for read, given in GIVEN.values():
+            held = given(both["train-data"])
+            assert executor.submit(read, held, path).result() == b"PAR1"
+        url = place_of_use(both["mlflow"])
+        for read, given in FOR_HTTP.values():
+            held = given(both["mlflow"])
+            assert executor.submit(read, held, url).result() == b"Bearer " + (
+                b"eyJ" if read is by_auth else b"mls"
+            )
+
+
+def test_what_libraries_were_given_works_in_a_closure(
+    shared: Path, digits: Digits
+) -> None:
+    """All of it in one function, as it is sent by loky, Ray or Dask."""
+    configure(shared, clock=FakeClock(wall=None))
+    path = f"datasets/{digits['train'][0]}"
+    executor = LokyExecutor(max_workers=1)
+    try:
+        with lease("train-data", "mlflow") as both:
+            data = both["train-data"]
+            held = [(read, given(data)) for read, given in GIVEN.values()]
+
+            def work() -> list[bytes]:
+                """Read with each, and with what the leases give there."""
+                there = [(read, given(data)) for read, given in GIVEN.values()]
+                auth = both["mlflow"].auth()
+                return [
+                    *(read(given, path) for read, given in held + there),
+                    by_auth(auth, place_of_use(both["mlflow"])),
+                ]
+
+            answers = executor.submit(work).result()
+    finally:
+        executor.shutdown()
+    assert answers == [b"PAR1"] * 8 + [b"Bearer eyJ"]
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_what_arrives_too_late_says_so_when_it_is_used(
+    stack: DevStack, digits: Digits
+) -> None:
+    """Not while it is unpickled: a pool would drop the task, and wait for ever."""
+    configure(stack.manifest_path, clock=FakeClock(wall=None))
+    with get_context("fork").Pool(1) as pool:
+        with lease("train-data") as data:
+            held = [(read, given(data)) for read, given in GIVEN.values()]
+        for read, given in held:
+            if read is by_pyarrow:
+                continue  # which takes every error for a file that is not there
+            late = pool.apply_async(read, (given, f"datasets/{digits['train'][0]}"))
+            with pytest.raises(errors.LeaseError, match=r"open|gone"):
+                late.get(timeout=30)
 
 
 #: Reads by URL, and again after each fork; its workers' garbage collector runs on the

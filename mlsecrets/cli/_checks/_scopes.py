@@ -29,8 +29,9 @@ def leased(
     session = Session(manifest, clock=clock, journal=Journal())
     check = f"scope {name}"
     try:
-        live = session.acquire(name)
+        live = session.reserve(name, None)  # not served: nobody else is to see it
         try:
+            live.open()
             terms = live.snapshot().terms
             limits = live.issuer.limits(scope)
         finally:

@@ -1,0 +1,1 @@
+"""The keeper: an owner in a small process of its own, which outlives its trainer."""

@@ -1,0 +1,113 @@
+"""Where the job's leases are owned: here, or by a process that is joined."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from . import _current
+from ._broker import _lock
+from ._broker._job import job_name, job_roots
+from ._broker._place import Place
+from ._broker._socket import ENVIRONMENT
+from ._broker.join import Membership
+from ._keeper.start import Orders, start
+from .clock import SYSTEM_CLOCK, pause
+from .errors import OwnerGone
+from .events import Event
+
+#: Seconds in which a place gets an owner: a keeper that starts on a busy machine.
+PATIENCE = 30.0
+#: Seconds between looks whether it has one.
+POLL = 0.02
+
+
+def place_of_job() -> Place | None:
+    """Where this process's job meets: inherited, or by the job's name; None if alone.
+
+    Raises:
+        OwnerGone: there is a job, and no folder in which it could meet.
+    """
+    inherited = os.environ.get(ENVIRONMENT)
+    if inherited:
+        return Place.at(Path(inherited))
+    name = job_name(os.environ)
+    return None if name is None else Place.of_job(name)
+
+
+def meet(
+    place: Place | None,
+    tell: Callable[[Event], None],
+    lost: Callable[[Membership], None],
+) -> Place | Membership:
+    """Own the leases of a place, or join their owner.
+
+    Args:
+        place: where; None for a new one.
+        tell: see `Membership`.
+        lost: the same, called with the membership that is lost.
+
+    Returns:
+        the place, whose lock this process now holds; or its membership.
+
+    Raises:
+        OwnerGone: the place is not to be trusted, or gets no owner.
+        ManifestError: a keeper is to be started, and has no usable manifest.
+    """
+    keeper = _current.wants_keeper()
+    if place is None:
+        place = Place.private()
+    elif not place.folder.is_dir():
+        raise OwnerGone(
+            f"the process that owned the leases is gone: {place.socket} does not exist",
+            remedy=f"start workers inside the with block, and end them before it ends; "
+            f"or unset {ENVIRONMENT}",
+        )
+    until = SYSTEM_CLOCK.monotonic() + PATIENCE
+    while True:
+        if not keeper and place.take():
+            return place
+        try:
+            return Membership(place, tell, lost)
+        except OwnerGone:
+            if SYSTEM_CLOCK.monotonic() > until:
+                raise
+        if keeper and _has_no_owner(place):
+            _start_keeper(place)
+        else:
+            pause(SYSTEM_CLOCK, POLL)
+
+
+def _has_no_owner(place: Place) -> bool:
+    try:
+        return place.holder() in {None, _lock.NOBODY}
+    except OwnerGone:
+        return True  # there never was one
+
+
+def _start_keeper(place: Place) -> None:
+    """Start one, unless somebody else is about to."""
+    starting = place.folder / "starting"
+    if not _lock.take(starting):
+        pause(SYSTEM_CLOCK, POLL)
+        return
+    try:
+        start(place, _orders(place))
+    finally:
+        with suppress(OSError):
+            starting.unlink()
+        _lock.give_up(starting)
+
+
+def _orders(place: Place) -> Orders:
+    options, journal = _current.options(), _current.journal_path()
+    return Orders(
+        folder=str(place.folder),
+        manifest=str(_current.manifest_path()),
+        journal=None if journal is None else str(journal.absolute()),
+        patience=options.patience,
+        peers=options.peers,
+        roots=(os.getpid(), *job_roots(os.environ)),
+    )
