@@ -85,11 +85,18 @@ def _in_child() -> None:
     # All of them are called, should one of them fail.
     with ExitStack() as calls:  # which calls the last one first
         for thing in _living(_closing):
-            calls.callback(thing.close)
+            calls.callback(_shut, thing)
         for thing in _living(_forgetful):
             calls.callback(thing.forget)
         for callback in reversed(_callbacks):
             calls.callback(callback)
+
+
+def _shut(thing: Any) -> None:
+    """Close it; a socket also if somebody still has a file on top of it."""
+    if hasattr(thing, "detach") and thing.fileno() >= 0:
+        os.close(thing.detach())
+    thing.close()
 
 
 def _living(things: WeakValueDictionary[int, Any]) -> list[Any]:
