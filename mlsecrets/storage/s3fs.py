@@ -7,12 +7,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import s3fs
 
 from ._route import Router, client_settings
 from ._session import LeaseSession
+
+#: Where the store of a file system is that is being unpickled.
+_ARRIVING: ContextVar[Mapping[str, str] | None] = ContextVar(
+    "mlsecrets-arriving", default=None
+)
 
 
 class LeaseS3FileSystem(s3fs.S3FileSystem):
@@ -39,7 +46,8 @@ class LeaseS3FileSystem(s3fs.S3FileSystem):
             raise TypeError(
                 f"leases3 takes no {', '.join(sorted(given))}: credentials are leased"
             )
-        settings = client_settings(Router(scope).connection())
+        self._where = dict(_ARRIVING.get() or Router(scope).connection())
+        settings = client_settings(self._where)
         settings |= options.pop("client_kwargs", {})
         super().__init__(
             session=LeaseSession(scope),
@@ -49,6 +57,12 @@ class LeaseS3FileSystem(s3fs.S3FileSystem):
             client_kwargs=settings,
             **options,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # With the address, so that nothing can fail where it arrives: a pool that
+        # cannot unpickle a task because of an OSError waits for it for ever.
+        made_of = (type(self), self.storage_args, self.storage_options)
+        return (_arrived, (*made_of, self._where))
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> Any:
@@ -64,3 +78,17 @@ class LeaseS3FileSystem(s3fs.S3FileSystem):
         bucket, key, _ = self.split_path(self._strip_protocol(path).rstrip("/"))
         if not key:
             raise FileExistsError(f"{bucket}: leases do not make buckets")
+
+
+def _arrived(
+    cls: type[LeaseS3FileSystem],
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    where: Mapping[str, str],
+) -> LeaseS3FileSystem:
+    # Not as an option: fsspec tells file systems apart by these.
+    before = _ARRIVING.set(where)
+    try:
+        return cls(*args, **options)
+    finally:
+        _ARRIVING.reset(before)
