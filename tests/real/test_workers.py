@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -98,6 +97,7 @@ def test_a_launched_program_attaches(stack: DevStack, digits: Digits) -> None:
         "    print(data.snapshot().terms.lease_id)\n"
         "    print(len(fsspec.open(sys.argv[1]).open().read()))\n"
     )
+    configure(stack.manifest_path, clock=FakeClock(wall=None))  # nothing falls due
     with lease("train-data") as data:
         lease_id = data.snapshot().terms.lease_id
         done = subprocess.run(
@@ -191,6 +191,10 @@ FOR_HTTP: dict[str, tuple[Callable[[Any, str], bytes], Callable[[Lease], Any]]] 
 }
 
 
+#: A JWT, which begins like this; and what stands for it.
+BEARER = {"auth": b"Bearer eyJ", "http session": b"Bearer ~ml"}
+
+
 @pytest.fixture
 def shared(edited: Edit) -> Path:
     """A manifest that lets workers have the tracking server's token, too."""
@@ -202,52 +206,33 @@ def place_of_use(creds: Lease) -> str:
     return str(next(a.url for a in creds.view.access if a.verb == "use"))
 
 
-def test_what_libraries_were_given_works_as_an_argument(
+def test_what_libraries_were_given_works_in_a_worker(
     shared: Path, digits: Digits
 ) -> None:
-    """In a spawned worker, which unpickles each of them."""
-    configure(shared, clock=FakeClock(wall=None))
-    path = f"datasets/{digits['train'][0]}"
-    with (
-        lease("train-data", "mlflow") as both,
-        ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor,
-    ):
-        for read, given in GIVEN.values():
-            held = given(both["train-data"])
-            assert executor.submit(read, held, path).result() == b"PAR1"
-        url = place_of_use(both["mlflow"])
-        for read, given in FOR_HTTP.values():
-            held = given(both["mlflow"])
-            assert executor.submit(read, held, url).result() == b"Bearer " + (
-                b"eyJ" if read is by_auth else b"mls"
-            )
-
-
-def test_what_libraries_were_given_works_in_a_closure(
-    shared: Path, digits: Digits
-) -> None:
-    """All of it in one function, as it is sent by loky, Ray or Dask."""
+    """As an argument, and in a closure, as it is sent by joblib, Ray and Dask."""
     configure(shared, clock=FakeClock(wall=None))
     path = f"datasets/{digits['train'][0]}"
     executor = LokyExecutor(max_workers=1)
     try:
         with lease("train-data", "mlflow") as both:
-            data = both["train-data"]
+            data, creds = both["train-data"], both["mlflow"]
+            url = place_of_use(creds)
+            for read, given in GIVEN.values():
+                assert executor.submit(read, given(data), path).result() == b"PAR1"
+            for name, (read, given) in FOR_HTTP.items():
+                sent = executor.submit(read, given(creds), url).result()
+                assert sent == BEARER[name]
             held = [(read, given(data)) for read, given in GIVEN.values()]
 
             def work() -> list[bytes]:
-                """Read with each, and with what the leases give there."""
-                there = [(read, given(data)) for read, given in GIVEN.values()]
-                auth = both["mlflow"].auth()
-                return [
-                    *(read(given, path) for read, given in held + there),
-                    by_auth(auth, place_of_use(both["mlflow"])),
-                ]
+                """With what came along, and with a lease of the bundle."""
+                read_all = [read(given, path) for read, given in held]
+                return [*read_all, by_auth(both["mlflow"].auth(), url)]
 
             answers = executor.submit(work).result()
     finally:
         executor.shutdown()
-    assert answers == [b"PAR1"] * 8 + [b"Bearer eyJ"]
+    assert answers == [b"PAR1"] * 4 + [BEARER["auth"]]
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
