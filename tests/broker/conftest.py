@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -36,13 +37,12 @@ def child() -> Iterator[Callable[..., Child]]:
 
 
 @pytest.fixture
-def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which places are made, and nobody else's lie."""
-    short = tmp_path / "r"
-    short.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(short))
-    monkeypatch.setattr("mlsecrets._broker._place._reserved", None)
-    return short
+def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in which places are made, and nobody else's lie; short, as they need."""
+    with TemporaryDirectory(prefix="mls-", dir="/tmp") as folder:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+        monkeypatch.setattr("mlsecrets._broker._place._reserved", None)
+        yield Path(folder)
 
 
 @pytest.fixture
