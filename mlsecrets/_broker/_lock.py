@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._forks import after_fork
+
 #: What `holder` says when nobody holds the lock.
 NOBODY = 0
 #: What it says of a process in another pid namespace, which has no number here.
@@ -117,14 +119,14 @@ def holder(path: Path) -> int | None:
     return pid if pid > 0 else UNSEEN
 
 
-def keep(path: Path) -> None:
+def keep(path: Path, *, not_any_more: bool = False) -> None:
     """Have those who clean up /tmp leave a file of ours alone, however old it grows.
 
     They heed the sticky bit (XDG Base Directory Specification, XDG_RUNTIME_DIR;
     systemd-tmpfiles). Some systems give it to folders only.
     """
     with suppress(OSError):
-        path.chmod(0o1600)
+        path.chmod(0o600 if not_any_more else 0o1600)
 
 
 def _is_held_here(path: Path) -> bool:
@@ -153,5 +155,4 @@ def _forget() -> None:
     _held.clear()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+after_fork(_forget)

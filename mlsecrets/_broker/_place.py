@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from .._forks import closes, held_off
 from ..errors import OwnerGone
 from . import _lock
 
@@ -137,6 +138,8 @@ class Place:
                     path.unlink(missing_ok=True)
                 if private:
                     self.folder.rmdir()
+                else:
+                    _lock.keep(self.lock, not_any_more=True)
         _lock.give_up(self.lock)
 
     def is_ours(self) -> bool:
@@ -216,7 +219,9 @@ class Place:
 
 def _listen(before: Path, after: Path) -> _Listening:
     before.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with held_off():
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        closes(listening)
     try:
         listening.bind(str(before))
         before.chmod(0o600)
