@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from . import _current, _tenant
 from ._broker._place import Place
-from ._forks import after_fork
+from ._forks import after_fork, held_off
 from ._lease import Lease
 from ._live import LiveGrant
 from ._reference import Reference
@@ -36,12 +36,15 @@ def open_lease(scope: str) -> Lease:
         holder, grant = _reserve(scope)
     try:
         grant.open()
+        lease = Lease(_own_reference(scope), grant)
+        if isinstance(grant, TenantGrant):
+            grant.connection = lease.reference.view().connection
     except BaseException:
         holder.release(scope)
         raise
-    lease = Lease(_own_reference(scope), grant)
     if _is_s3(lease):
-        from .storage import plain_s3
+        with held_off():  # a child forked in the middle could never import it
+            from .storage import plain_s3
 
         plain_s3.enter()
     return lease
@@ -87,7 +90,8 @@ def close_leases(*leases: Lease) -> None:
         # Asked before the end, which takes the issuers away that know it.
         of_storage = [lease.scope for lease in held if lease in stored]
         if of_storage:
-            from .storage import _readers
+            with held_off():
+                from .storage import _readers
 
             _readers.quiesce(holder.would_end(*of_storage), DRAIN)
         reports = holder.release(*scopes)
@@ -124,7 +128,7 @@ def _is_s3(lease: Lease) -> bool:
     live = lease._live
     if isinstance(live, LiveGrant):
         return "endpoint_url" in live.issuer.connection(live.scope)
-    return live is not None and "endpoint_url" in lease.reference.view().connection
+    return live is not None and "endpoint_url" in live.connection
 
 
 def _forget() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 from . import _current
+from ._broker._job import job_name
+from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
 from ._broker.attach import Attachment, attachment
-from ._rendezvous import place_of_job
 from ._tenant import tenant
 from .errors import LeaseClosed, NotLeased
 from .issuer import Source
@@ -87,8 +89,17 @@ def owner_socket() -> Path | None:
 
 
 def _socket_of_job() -> Path | None:
-    place = place_of_job()
-    return place.socket if place is not None and place.socket.exists() else None
+    name = job_name(os.environ)
+    if name is None:
+        return None
+    path = _job_socket(name)
+    return path if path.exists() else None
+
+
+@lru_cache(maxsize=8)
+def _job_socket(name: str) -> Path:
+    # Kept, as readers ask for every signature; `connect` looks at the folder again.
+    return Place.of_job(name).socket
 
 
 def owner() -> Attachment | None:

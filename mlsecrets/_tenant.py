@@ -20,7 +20,7 @@ from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
 from ._broker.attach import AttachedGrant, attachment
 from ._broker.join import Membership
-from ._forks import after_fork
+from ._forks import after_fork, notice
 from ._listeners import Listener, Listeners
 from ._live import LiveGrant
 from ._rendezvous import meet
@@ -60,6 +60,10 @@ class TenantGrant:
         self.users = 1
         self.exposures = Exposures()
         self.doomed_at: float | None = None
+        #: What clients need besides; see `ScopeView`. Known once it is open.
+        self.connection: Mapping[str, str] = {}
+        #: Whether this process's own session holds it by now.
+        self.owned = False
         #: Whether this is a forked child's copy: the parent's process holds the lease.
         self.forgotten = False
         self.closed = False
@@ -105,6 +109,7 @@ class TenantGrant:
             self._attached.ask_now()
         else:
             live.adopt(self.exposures)
+            self.owned = True
             self._source = live
             self._attached.drop()
 
@@ -211,12 +216,9 @@ class Tenant:
         while True:
             with self._changed:
                 membership, session = self._membership, self._session
-                if session is not None:
-                    # It has become the owner meanwhile.
-                    live = session.reserve(grant.name, self.place)
             if session is not None:
-                live.open()
-                grant.follow(live)
+                # This process has become the owner meanwhile.
+                self._own_one(session, grant)
                 return
             assert membership is not None  # noqa: S101  while any grant is held
             try:
@@ -227,6 +229,14 @@ class Tenant:
             else:
                 grant.snapshot()
                 return
+
+    def _own_one(self, session: Session, grant: TenantGrant) -> None:
+        with self._changed:
+            if grant.owned:
+                return
+            live = session.reserve(grant.name, self.place)
+            grant.follow(live)
+        live.open()
 
     def would_end(self, *names: str) -> list[str]:
         """Those of these leases that nobody else holds here."""
@@ -435,6 +445,7 @@ _tenant = Tenant()
 
 def tenant() -> Tenant:
     """This process's one."""
+    notice()
     return _tenant
 
 
