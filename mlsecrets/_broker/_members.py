@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from .._forks import forgets, held_off
 from ..events import Event
 from . import _wire
 
@@ -27,7 +28,9 @@ class Member:
     def __init__(self, connection: socket.socket, pid: int) -> None:
         self.connection = connection
         self.pid = pid
-        self.pidfd = _open_pidfd(pid)
+        with held_off():
+            self.pidfd = _open_pidfd(pid)
+            forgets(self)
         #: The scopes that it has joined; changed only while a request of it is served.
         self.scopes: set[str] = set()
         #: Whether a request of it is being answered.

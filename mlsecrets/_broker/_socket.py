@@ -7,6 +7,7 @@ import socket
 import struct
 from pathlib import Path
 
+from .._forks import closes, held_off
 from ..clock import SYSTEM_CLOCK, pause
 from ..errors import OwnerGone
 from ._lock import NOBODY, UNSEEN
@@ -35,7 +36,9 @@ def connect(path: Path, timeout: float) -> socket.socket:
             f"the process that owned the leases is gone: {path} does not exist",
             remedy=_INSIDE,
         ) from None
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with held_off():
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        closes(connection)
     connection.settimeout(timeout)
     try:
         _knock(connection, path, timeout)

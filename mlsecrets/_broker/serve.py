@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from .._forks import closes, forgets, held_off
 from ..clock import Clock
 from ..errors import NotLeased, OwnerGone
 from ..events import Event, Recorder
@@ -68,8 +69,13 @@ class Broker:
         self._resigned = False
         self._closed = False
         self._socket = place.bind()
+        self._socket.settimeout(0)  # asked only when somebody is there
         # A byte on this pair wakes the thread at once: nothing to poll for.
-        self._wake, self._woken = socket.socketpair()
+        with held_off():
+            self._wake, self._woken = socket.socketpair()
+            for end in (self._wake, self._woken):
+                closes(end)
+        forgets(self)
         self._thread = threading.Thread(
             target=self._accept, name="mlsecrets-broker", daemon=True
         )
@@ -130,7 +136,10 @@ class Broker:
     # -- the thread that accepts -------------------------------------------------------
 
     def _accept(self) -> None:
-        with selectors.DefaultSelector() as selector:
+        with held_off():
+            selecting = selectors.DefaultSelector()
+            closes(selecting)
+        with selecting as selector:
             selector.register(self._socket, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while True:
@@ -157,7 +166,9 @@ class Broker:
 
     def _take_connection(self) -> None:
         try:
-            connection, _ = self._socket.accept()
+            with held_off():  # the child would keep what it does not know of
+                connection, _ = self._socket.accept()
+                closes(connection)
         except OSError:
             return  # the worker is gone already, or no descriptor is left
         self._answering.add(connection)

@@ -81,8 +81,11 @@ def test_more_may_knock_than_the_system_queues(place: Place) -> None:
 
 @pytest.fixture
 def orphan(place: Place, child: Start) -> Iterator[int]:
-    """A child that a killed owner forked, and that still has its socket."""
-    fork = "pid = os.fork()\nif pid: print(pid, flush=True); sys.stdin.read()\n"
+    """A child that a killed owner's C code forked, and that still has its socket."""
+    fork = (
+        "import ctypes\npid = ctypes.PyDLL(None).fork()\n"
+        "if pid: print(pid, flush=True); sys.stdin.read()\n"
+    )
     owner = child(OWN + fork + "time.sleep(60)", place.folder)
     assert owner.says() == "True"
     pid = int(owner.says())
