@@ -14,10 +14,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakValueDictionary
+
+if TYPE_CHECKING:
+    import subprocess
 
 #: Seconds that a fork waits at most, whatever holds it off: late is better than never.
 LONGEST = 5.0
@@ -66,6 +69,29 @@ def forgets(thing: Forgetful) -> None:
 def closes(thing: Closing) -> None:
     """Have forked children close it: the descriptor stays the parent's alone."""
     _closing[id(thing)] = thing
+
+
+def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
+    """Start a process with pipes, which forked children close.
+
+    A child forked while the pipes are made would hold them: `subprocess` would wait
+    until it ends, and so would whoever waits for the end of a pipe.
+
+    Args:
+        command: its arguments.
+        options: of `subprocess.Popen`.
+
+    Raises:
+        OSError: it cannot be started.
+    """
+    import subprocess
+
+    with held_off():
+        process = subprocess.Popen(command, **options)  # noqa: S603  our own commands
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                closes(pipe)
+    return process
 
 
 def after_fork(callback: Callable[[], None]) -> None:

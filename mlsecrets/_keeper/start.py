@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import _forks
 from .._broker._peers import Peers
 from .._broker._place import Place
 from .._broker._socket import ENVIRONMENT
@@ -59,21 +60,31 @@ def start(place: Place, orders: Orders) -> None:
         )
     environ = {name: v for name, v in os.environ.items() if name != ENVIRONMENT}
     try:
-        done = subprocess.run(
+        status, said = _ran(
             [sys.executable, "-m", "mlsecrets._keeper"],
-            input=json.dumps(asdict(orders)).encode(),
+            json.dumps(asdict(orders)).encode(),
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd=_import_folder(),
             env=environ,
-            timeout=PATIENCE,
-            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         reason = getattr(error, "strerror", None) or type(error).__name__
         raise _not_started(place, reason) from None
-    _raise_if_wrong(place, done.returncode, done.stdout)
+    _raise_if_wrong(place, status, said)
+
+
+def _ran(command: Sequence[str], told: bytes, **options: Any) -> tuple[int, bytes]:
+    """Run it; its status, and what it said."""
+    with _forks.start(command, **options) as process:
+        try:
+            said, _ = process.communicate(told, PATIENCE)
+        except BaseException:
+            process.kill()
+            raise
+        return process.returncode, said
 
 
 def _raise_if_wrong(place: Place, status: int, said: bytes) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from importlib.machinery import PathFinder
 from pathlib import Path
 
-from .._forks import closes, held_off
+from .._forks import start
 
 #: After the standard library's own: a package beside ours must not stand in for it.
 _CODE = """\
@@ -50,25 +50,17 @@ def helper_process() -> Iterator[tuple[int, int, int]]:
 
 
 def _started() -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-I", "-S", "-c", _CODE, *_paths()]
-    # A child forked meanwhile would hold the pipes: `Popen` would wait until it ends,
-    # and a helper whose process was killed would not be told.
-    with held_off():
-        process = subprocess.Popen(  # noqa: S603 -- the same interpreter, our own code
-            # Isolated, and without site: nothing of the user's runs beside the secrets.
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            bufsize=0,
-            cwd="/",
-            env=_environment(),
-            start_new_session=True,  # Ctrl-C is for us, not for a sweep half done
-        )
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                closes(pipe)
-    return process
+    return start(
+        # Isolated, and without site: nothing of the user's runs beside the secrets.
+        [sys.executable, "-I", "-S", "-c", _CODE, *_paths()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        bufsize=0,
+        cwd="/",
+        env=_environment(),
+        start_new_session=True,  # Ctrl-C is for us, not for a sweep half done
+    )
 
 
 def _paths() -> list[str]:
