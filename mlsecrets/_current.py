@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from ._broker._peers import Peers
-from ._forks import after_fork
+from ._forks import after_fork, notice
 from ._listeners import Callback
 from ._live import PATIENCE
 from ._session import Options, Session
@@ -165,6 +165,7 @@ def session() -> Session:
 
 def current() -> Session | None:
     """The session, if this process has one."""
+    notice()
     return _session
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from ._forks import forgets, held_off
+
 #: Every name an event can have.
 NAMES = (
     "issued",
@@ -102,7 +104,16 @@ class Journal:
         self.lost = 0
         if path is not None:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            self._fd = os.open(path, flags, 0o600)
+            with held_off():
+                self._fd = os.open(path, flags, 0o600)
+                forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child: the file is the parent's; another journal has its own."""
+        self._lock = threading.Lock()
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
 
     def record(self, event: Event) -> None:
         """Take note of an event; a full disk loses lines, counted in `lost`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._forks import after_fork
+from .._forks import after_fork, notice
 from ..clock import SYSTEM_CLOCK, Clock, pause
 from ..credentials import Credentials, rebuild
 from ..errors import LeaseExpired, MLSecretsError, OwnerGone
@@ -238,6 +238,7 @@ _attachments_lock = threading.Lock()
 
 def attachment(path: Path) -> Attachment:
     """This process's one attachment to a socket."""
+    notice()
     with _attachments_lock:
         if path not in _attachments:
             _attachments[path] = Attachment(path)
