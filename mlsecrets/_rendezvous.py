@@ -74,22 +74,16 @@ def meet(
         except OwnerGone:
             if SYSTEM_CLOCK.monotonic() > until:
                 raise
-        if keeper and _has_no_owner(place):
+        if keeper and place.holder_is_gone():
             _start_keeper(place)
         else:
             pause(SYSTEM_CLOCK, POLL)
 
 
-def _has_no_owner(place: Place) -> bool:
-    try:
-        return place.holder() in {None, _lock.NOBODY}
-    except OwnerGone:
-        return True  # there never was one
-
-
 def _start_keeper(place: Place) -> None:
     """Start one, unless somebody else is about to."""
     starting = place.folder / "starting"
+    place.make_folder()
     if not _lock.take(starting):
         pause(SYSTEM_CLOCK, POLL)
         return

@@ -68,7 +68,9 @@ def _slurm(environ: Mapping[str, str]) -> str | None:
 def job_roots(environ: Mapping[str, str]) -> tuple[int, ...]:
     """What started this job's processes on this node: torchrun's agent, srun's daemon.
 
-    Its descendants belong to the job. Empty if there is no job, or that has ended.
+    Its descendants belong to the job. Empty if there is none, or it has ended; nor for
+    a job that is named by hand, whose processes may have been started by a terminal.
     """
     parent = os.getppid()
-    return () if job_name(environ) is None or parent <= 1 else (parent,)
+    launched = _torchrun(environ) or _slurm(environ)
+    return () if launched is None or parent <= 1 else (parent,)

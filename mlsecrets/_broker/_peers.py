@@ -85,6 +85,26 @@ def ancestors(pid: int) -> list[int]:
     return [one for one, _ in chain]
 
 
+class Roots:
+    """Processes whose descendants belong to the job, for as long as they live.
+
+    A number alone could be another process's by the time it is asked for.
+    """
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        stats = {pid: _read_stat(pid) for pid in pids if pid > 0}
+        self._started = {pid: stat.start for pid, stat in stats.items() if stat}
+
+    def alive(self) -> set[int]:
+        """The process ids of those that are still there."""
+        found = {pid: _read_stat(pid) for pid in self._started}
+        return {
+            pid
+            for pid, stat in found.items()
+            if stat is not None and stat.start == self._started[pid]
+        }
+
+
 def is_within(ours: str, theirs: str) -> bool:
     """Whether a process is in our control groups, or in groups below them.
 

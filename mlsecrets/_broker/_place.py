@@ -120,6 +120,19 @@ class Place:
             raise self._unusable(error) from None
         return True
 
+    def make_folder(self) -> None:
+        """Have the folder: it is gone if its owner has ended, or /tmp was cleaned up.
+
+        Raises:
+            OwnerGone: it cannot be had, or is not this user's alone.
+        """
+        try:
+            with suppress(FileExistsError):
+                self.folder.mkdir(mode=0o700)
+            check_folder(self.folder)
+        except OSError as error:
+            raise self._unusable(error) from None
+
     def give_up(self) -> None:
         """Stop being the owner, and take the socket away; nothing if it is not.
 

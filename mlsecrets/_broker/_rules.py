@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import NotLeased
 from ._holder import Holder
 from ._members import Members
-from ._peers import Peers, ancestors, check
+from ._peers import Peers, Roots, ancestors, check
 from ._socket import peer
 
 Note = Callable[..., None]
@@ -43,12 +43,12 @@ class Rules:
         self._holder = holder
         self._members = members
         self._peers: Peers = peers
-        self._roots = frozenset(roots)
+        self._roots = Roots(roots)
         self._note = note
 
     def check_peer(self, connection: socket.socket) -> None:
         """Raise `NotLeased` if the process at the other end may not connect at all."""
-        trusted = self._holders() | self._roots
+        trusted = self._holders() | self._roots.alive()
         refused = check(connection, self._peers, trusted)
         if refused is not None:
             self._refuse("", peer(connection)[0], reason=refused)
@@ -87,7 +87,11 @@ class Rules:
         return {os.getpid(), *self._members.pids()}
 
     def _is_worker(self, pid: int) -> bool:
-        return pid > 0 and not self._holders().isdisjoint(ancestors(pid)[1:])
+        if not hasattr(socket, "SO_PEERCRED"):
+            return False  # nobody can say (macOS): the folder alone keeps others out
+        chain = ancestors(pid) if pid > 0 else []
+        # What cannot be told is told as the less trusted of the two.
+        return not chain or not self._holders().isdisjoint(chain[1:])
 
     def _refuse(self, scope: str, pid: int, **detail: Any) -> None:
         self._note("refused", scope, pid, **detail)

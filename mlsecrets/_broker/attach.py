@@ -16,6 +16,7 @@ from ..grant import Grant, Terms
 from ..memory import SecretBuffer
 from ..view import ScopeView
 from . import _wire
+from ._place import Place
 from ._socket import connect
 
 #: Seconds to wait for an owner, which may itself be waiting for an issuer.
@@ -182,11 +183,18 @@ class AttachedGrant:
                     raise
                 pause(self._clock, expired.again_in)
             except OwnerGone:
-                if not self._path.exists() or self._clock.monotonic() >= give_up:
+                if self._clock.monotonic() >= give_up or not self._is_vacant():
                     raise
                 pause(self._clock, SOON)
             else:
                 return self._cached.grant
+
+    def _is_vacant(self) -> bool:
+        """Whether the place is there, and waits for another owner."""
+        place = Place.at(self._path)
+        if not place.folder.is_dir():
+            return False
+        return not self._path.exists() or place.holder_is_gone()
 
     def _fetch(self, request: dict[str, Any]) -> _Cached:
         now = self._clock.monotonic()
