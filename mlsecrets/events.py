@@ -106,7 +106,7 @@ class Journal:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
             with held_off():
                 self._fd = os.open(path, flags, 0o600)
-                forgets(self)
+        forgets(self)
 
     def forget(self) -> None:
         """In a forked child: the file is the parent's; another journal has its own."""
