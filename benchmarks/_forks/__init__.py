@@ -1,0 +1,1 @@
+"""Forks in the middle of renewals, and what the children have and can do."""
