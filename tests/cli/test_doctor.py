@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from typer.testing import Result
 
+from mlsecrets import _session
 from mlsecrets.devstack import DevStack
 from mlsecrets.testing import FakeClock
 
@@ -219,9 +220,13 @@ def test_what_answers_but_is_no_openbao(
 
 
 def test_what_answers_but_is_no_revoker(
-    doctor: Callable[..., Result], job: Any, mlsecrets_stack: DevStack
+    doctor: Callable[..., Result],
+    job: Any,
+    mlsecrets_stack: DevStack,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Here OpenBao's address; sessions could not be ended."""
+    monkeypatch.setattr(_session, "FAREWELL", 1.0)  # seconds of trying to, not ten
     job.edit(mlsecrets_stack.revoker.address, mlsecrets_stack.openbao.address)
     found = red(doctor())
     assert set(found) == {"revoker store"}
