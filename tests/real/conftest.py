@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from botocore.loaders import JSONFileLoader
 
 from mlsecrets.devstack import DevStack
 
 Edit = Callable[..., Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def services_are_described_once() -> Iterator[None]:
+    """Each session of botocore's reads the same megabytes of JSON for its clients."""
+    once = cache(JSONFileLoader().load_file)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(JSONFileLoader, "load_file", lambda _, path: once(path))
+        yield
 
 
 @pytest.fixture
