@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlsecrets.errors import IdentityError
@@ -132,6 +132,7 @@ def payload_of(identity: Identity) -> dict[str, str]:
         return dict(json.loads(draft.sealed.text()))
 
 
+@settings(max_examples=40)  # each reads six files
 @given(first=secrets, second=secrets, role=st.text())
 def test_the_login_says_what_is_in_the_files(
     first: str, second: str, role: str, tmp_path_factory: pytest.TempPathFactory
