@@ -15,7 +15,7 @@ import pytest
 import mlsecrets
 import mlsecrets_demo
 
-# A run takes 50 s, most of it waiting; on a busy machine engines start slowly.
+# A run takes 40 s, most of it waiting; on a busy machine engines start slowly.
 pytestmark = pytest.mark.timeout(400)
 
 
@@ -31,7 +31,7 @@ def demo(out: Path) -> dict[str, Any]:
     packages = (mlsecrets_demo, mlsecrets)
     roots = [str(Path(str(p.__file__)).parents[1]) for p in packages]
     roots += filter(None, [os.environ.get("PYTHONPATH")])
-    arguments = ["--ttl", "6s", "--seconds", "20", "--json", "--out", str(out)]
+    arguments = ["--ttl", "5s", "--seconds", "14", "--json", "--out", str(out)]
     done = subprocess.run(
         [sys.executable, "-m", "mlsecrets_demo", *arguments],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(roots)},
@@ -95,7 +95,7 @@ def test_memory_was_swept(demo: dict[str, Any]):
 
 
 def test_static_credentials_end_the_same_training(demo: dict[str, Any]):
-    """After their six seconds, with the store's own error, after reads that worked."""
+    """After their five seconds, with the store's own error, after reads that worked."""
     control = demo["control"]
     assert control["reads"] > 0
     assert 3 < control["after"] < 20
