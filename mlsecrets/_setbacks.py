@@ -8,9 +8,10 @@ from ._schedule import (
     backoff,
     pause_after_refusal,
     pause_as_asked,
+    pause_when_crowded,
     rejection_pause,
 )
-from .errors import IdentityError, IssuerError, IssuerUnavailable
+from .errors import IdentityError, IssuerError, IssuerThrottled, IssuerUnavailable
 
 #: What keeps a grant from being had, as opposed to a bug.
 FAILURES = (IssuerError, IdentityError)
@@ -39,19 +40,25 @@ class Setbacks:
         self.retry_at = float("-inf")
         self._count = 0
 
-    def note(self, error: Failure, now: float, remaining: float) -> float:
+    def note(
+        self, error: Failure, now: float, remaining: float, lifetime: float = 0.0
+    ) -> float:
         """Remember a failure; seconds to wait before the next try.
 
         Args:
             error: the failure.
             now: monotonic seconds.
             remaining: seconds of life left in the credentials at hand.
+            lifetime: seconds that they were granted for; 0 if there are none.
         """
         self._count += 1
+        share = random.random()  # noqa: S311  no secret
         if refused(error):
             pause = pause_after_refusal(remaining)
+        elif isinstance(error, IssuerThrottled):
+            pause = pause_when_crowded(self._count, remaining, lifetime, share)
         else:
-            pause = backoff(self._count, remaining, random.random())  # noqa: S311
+            pause = backoff(self._count, remaining, share)
         if isinstance(error, IssuerUnavailable):
             pause = pause_as_asked(pause, error.retry_after, remaining)
         # Without its frames: they hold the request, and that its token.

@@ -6,12 +6,20 @@ Readers look at `grant` without it, since that is swapped whole.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
 from ._lease_events import LeaseEvents
 from ._retired import Retired
-from ._schedule import gained_too_little, last_call, renewal_due
+from ._schedule import (
+    catching_up,
+    head_start,
+    last_call,
+    renewal_due,
+    was_cut,
+    would_be_cut,
+)
 from ._setbacks import FAILURES, Failure, Rejections, Setbacks, refused
 from .clock import Clock
 from .errors import AccessRefused, GrantGone
@@ -66,6 +74,17 @@ class Upkeep:
         self._key = key
         self._rejections = Rejections()
         self._replace_next = False
+        # How far ahead of the usual moment the next renewal is due.
+        self._ahead = head_start(key)
+        # When the newest generation was asked for; how long its like can be renewed.
+        self._born = float("-inf")
+        self._longest_life = scope.max_ttl
+
+    def adopt(self, exposures: Exposures) -> None:
+        """Go on with what was noted while another process owned the lease."""
+        self.exposures = exposures
+        if self.grant is not None:
+            self.grant.credentials.exposures = exposures
 
     # -- looking ---------------------------------------------------------------------
 
@@ -94,7 +113,7 @@ class Upkeep:
         now, grant = self._clock.monotonic(), self.grant
         if grant is None:
             return now
-        due = renewal_due(grant.terms, self._key)
+        due = renewal_due(grant.terms, self._key, self._ahead)
         if self._replace_next:
             due = min(due, now)
         return max(due, self.setbacks.retry_at)
@@ -131,7 +150,9 @@ class Upkeep:
         )
         if old is not None:
             self.retired.add(old)
+            self._ahead = catching_up(old.terms, self._key, self._ahead, started)
         self._replace_next = False
+        self._born = started
         self.longest = min(terms.lifetime, self._scope.max_ttl)
         self.grant = self._under_login(fresh.renewed(terms))
         self._succeeded()
@@ -143,8 +164,10 @@ class Upkeep:
         """Get later terms if there are any worth having, else new credentials."""
         grant = self.grant
         assert grant is not None  # noqa: S101  (nothing is extended before it is issued)
-        dead = self._clock.monotonic() >= grant.terms.deadline
-        if dead or self._replace_next or not grant.terms.renewable:
+        now = self._clock.monotonic()
+        dead = now >= grant.terms.deadline
+        last = would_be_cut(grant.terms, now, self._born + self._longest_life)
+        if dead or last or self._replace_next or not grant.terms.renewable:
             self.issue(timeout)
             return
         try:
@@ -159,9 +182,10 @@ class Upkeep:
             self.grant = grant.renewed(replace(grant.terms, renewable=False))
             self._events.capped(grant, "the issuer does not let this login renew it")
             return
-        renewed = self._renewed(grant, terms)
-        if gained_too_little(grant.terms, renewed.terms):
-            self._events.capped(renewed, "renewing gains less than a tenth of it")
+        renewed = self._renewed(grant, terms, now)
+        if was_cut(grant.terms, renewed.terms, self._scope.ttl or math.inf):
+            self._events.capped(renewed, "renewing it has met its maximum")
+            self._longest_life = renewed.terms.deadline - self._born
             self._replace_next = True
             self.issue(timeout)
 
@@ -205,7 +229,8 @@ class Upkeep:
         """
         now, grant = self._clock.monotonic(), self.newest()
         left = grant.terms.remaining(now) if grant is not None else 0.0
-        pause = self.setbacks.note(error, now, left)
+        lifetime = grant.terms.lifetime if grant is not None else 0.0
+        pause = self.setbacks.note(error, now, left, lifetime)
         self._events.failed(error, left, pause)
         if grant is None or left <= 0 or self.doomed_at is not None:
             return
@@ -222,10 +247,11 @@ class Upkeep:
 
     # -- inside ----------------------------------------------------------------------
 
-    def _renewed(self, grant: Grant, terms: Terms) -> Grant:
+    def _renewed(self, grant: Grant, terms: Terms, asked_at: float) -> Grant:
         # max_ttl counts from the issue, whatever the issuer would still renew.
         ceiling = grant.terms.ceiling or terms.deadline
         terms = replace(terms, ceiling=ceiling, deadline=min(terms.deadline, ceiling))
+        self._ahead = catching_up(grant.terms, self._key, self._ahead, asked_at)
         renewed = self.grant = self._under_login(grant.renewed(terms))
         self._succeeded()
         self._events.renewed(renewed)

@@ -96,7 +96,7 @@ def test_a_refused_lease_is_tried_again_a_few_times_only() -> None:
     world.issuer.failures = [AccessRefused("no")] * 100
     while world.live.peek() is not None:
         world.tend_when_due()
-    assert 3 <= world.issuer.count("issue") - 1 <= 8
+    assert 3 <= world.issuer.count("issue") - 1 <= 10
     world.issuer.failures = []
     world.end()
 
@@ -413,7 +413,8 @@ def test_a_renewed_login_carries_its_leases_on() -> None:
 def test_a_lease_is_renewed_at_its_own_pace_not_its_logins() -> None:
     """A short login does not make a long lease renew more often."""
     world = Hanging(login_ttl=40.0)
-    assert world.lease.live.next_renewal() >= 1000.0 + TTL / 2
+    with World(renewable=True) as alone:
+        assert world.lease.live.next_renewal() == alone.live.next_renewal()
     world.end()
 
 

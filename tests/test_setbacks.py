@@ -56,6 +56,22 @@ def test_pauses_grow_and_a_success_clears_them() -> None:
     assert setbacks.note(away, now=100.0, remaining=1e6) <= 1.0
 
 
+def test_a_crowded_issuer_is_asked_more_seldom_than_one_that_is_away() -> None:
+    """Ten minutes past the end of a 15-minute life, after many failures."""
+    pauses = {}
+    for kind in (errors.IssuerThrottled, errors.IssuerUnreachable):
+        setbacks = Setbacks()
+        for _ in range(20):
+            setbacks.note(kind("later"), now=0.0, remaining=-20.0, lifetime=900.0)
+        pauses[kind] = [
+            setbacks.note(kind("later"), now=0.0, remaining=-20.0, lifetime=900.0)
+            for _ in range(50)
+        ]
+    assert max(pauses[errors.IssuerUnreachable]) <= 5.0
+    assert min(pauses[errors.IssuerThrottled]) >= 22.5
+    assert max(pauses[errors.IssuerThrottled]) <= 225.0
+
+
 def test_a_refusal_is_asked_again_at_half_of_what_is_left() -> None:
     """Often enough for a policy that is mended, too seldom to lock an account."""
     setbacks = Setbacks()

@@ -169,7 +169,7 @@ def test_patience_counts_from_the_end_of_the_lease(bao: Bao) -> None:
             login, live = tended("queue")
             end = creds.snapshot().terms.deadline
             # Renewed until the outage, so that the lease ends at its own deadline.
-            drive(clock, 5.5, [login], creds.snapshot)
+            drive(clock, 7.0, [login], creds.snapshot)
             line.proxy.fault = AWAY
             assert login.snapshot().terms.deadline > end
             live.tend()
