@@ -1,0 +1,1 @@
+"""A fleet of nodes on a clock that jumps from one call to the next."""
