@@ -14,7 +14,8 @@ SVG = "{http://www.w3.org/2000/svg}"
 def _draw(
     lives: list[Life], reads: list[dict[str, Any]] | None = None, title: str = "a run"
 ) -> ElementTree.Element:
-    told = timeline.phases([{"name": "train", "at": 0.0}], 10.0)
+    start = min((life.start for life in lives), default=0.0)
+    told = timeline.phases([{"name": "train", "at": start}], start + 10.0)
     return ElementTree.fromstring(timeline.draw(lives, reads or [], told, title=title))
 
 
