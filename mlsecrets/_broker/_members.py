@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 from .._forks import forgets, held_off
+from ..errors import OwnerGone
 from ..events import Event
 from . import _wire
+
+#: Seconds for which an event waits for the answer that a member is being sent.
+PATIENCE = 1.0
 
 
 class Member:
@@ -31,8 +36,9 @@ class Member:
         with held_off():
             self.pidfd = _open_pidfd(pid)
             forgets(self)
-        #: The scopes that it has joined; changed only while a request of it is served.
-        self.scopes: set[str] = set()
+        #: The scopes that it has joined, and how often: its threads may have crossed.
+        #: Changed only while a request of it is served.
+        self.scopes: Counter[str] = Counter()
         #: Whether a request of it is being answered.
         self.answered = False
         self._sending = threading.Lock()
@@ -50,9 +56,21 @@ class Member:
             _wire.send(self.connection, head)
 
     def tell(self, event: Event) -> None:
-        """Send it an event of a lease that it holds; it may be gone already."""
-        with suppress(OSError):
-            self.send({"event": event.to_dict()})
+        """Send it an event of a lease that it holds; see `offer`."""
+        self.offer({"event": event.to_dict()})
+
+    def offer(self, head: dict[str, Any]) -> None:
+        """Send it what it does not wait for.
+
+        It gets nothing if it is gone, or has been stopped for so long that its buffer
+        is full: it holds nobody up.
+        """
+        if self._sending.acquire(timeout=PATIENCE):
+            try:
+                with suppress(OSError, OwnerGone):
+                    _wire.offer(self.connection, head)
+            finally:
+                self._sending.release()
 
     def close(self) -> None:
         """Close the connection; a send that waits for it ends."""

@@ -24,8 +24,20 @@ MAX_SECRET_BYTES = 1 << 16
 
 def send(connection: socket.socket, head: dict[str, Any]) -> None:
     """Send a head."""
-    text = json.dumps(head).encode()
-    connection.sendall(_LENGTH.pack(len(text)) + text)
+    connection.sendall(_frame(head))
+
+
+def offer(connection: socket.socket, head: dict[str, Any]) -> None:
+    """Send a head, if that takes no waiting.
+
+    Raises:
+        OSError: it would (BlockingIOError), or the other end is gone.
+    """
+    frame = _frame(head)
+    # All or nothing: what is far shorter than the buffer is one piece to the kernel.
+    if connection.send(frame, getattr(socket, "MSG_DONTWAIT", 0)) != len(frame):
+        connection.close()
+        raise OwnerGone("the connection broke off in the middle of a frame")
 
 
 def receive(connection: socket.socket) -> dict[str, Any]:
@@ -77,6 +89,11 @@ def receive_secret(connection: socket.socket, slots: list[int]) -> SecretBuffer:
         buffer.close()
         raise
     return buffer
+
+
+def _frame(head: dict[str, Any]) -> bytes:
+    text = json.dumps(head).encode()
+    return _LENGTH.pack(len(text)) + text
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes:

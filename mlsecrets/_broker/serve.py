@@ -102,8 +102,7 @@ class Broker:
         """
         self.resign()
         for member in self.members:
-            with suppress(OSError):
-                member.send({"leaving": True})
+            member.offer({"leaving": True})
         self.members.await_none(HANDOVER)
 
     def close(self) -> None:
