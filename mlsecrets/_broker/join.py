@@ -60,6 +60,11 @@ class Membership:
             target=self._listen, name="mlsecrets-member", daemon=True
         ).start()
 
+    @property
+    def gone(self) -> bool:
+        """Whether it has ended, or the owner says that it leaves."""
+        return self._gone
+
     def join(self, scope: str) -> None:
         """Have the owner hold a scope for this process.
 
@@ -84,8 +89,7 @@ class Membership:
     def close(self) -> None:
         """End the connection; the owner lets go of what is still held."""
         self._closed = True
-        with suppress(OSError):
-            self._connection.shutdown(socket.SHUT_RDWR)
+        self._hang_up()
 
     def forget(self) -> None:
         """In a forked child: close our copy of the connection, and nothing else."""
@@ -95,15 +99,25 @@ class Membership:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         with self._asking:
             answer = None
-            with suppress(OSError, queue.Empty):
-                if not self._gone:
+            if not self._gone:
+                try:
                     _wire.send(self._connection, request)
                     answer = self._answers.get(timeout=PATIENCE)
+                except (OSError, queue.Empty):
+                    self._hang_up()
+                except BaseException:
+                    # Ctrl-C: the answer would be taken for that to the next question.
+                    self._hang_up()
+                    raise
         if answer is None:
             raise OwnerGone(f"the owner at {self.place.socket} does not answer")
         if "error" in answer:
             raise _wire.error_of(answer)
         return answer
+
+    def _hang_up(self) -> None:
+        with suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
 
     def _listen(self) -> None:
         with self._connection:
