@@ -11,23 +11,23 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from . import _current
 from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
-from ._broker.attach import AttachedGrant, attachment
+from ._broker.attach import AttachedGrant
 from ._broker.join import Membership
 from ._forks import after_fork, notice
 from ._listeners import Listener, Listeners
 from ._live import LiveGrant
 from ._rendezvous import meet
-from ._session import Session
+from ._session import Options, Session
 from ._shredding import shred
 from ._signals import SigtermExit
-from .clock import pause
+from .clock import SYSTEM_CLOCK, pause
 from .credentials import Credentials
 from .errors import LeaseClosed, MLSecretsError, OwnerGone
 from .events import Event, Journal
@@ -62,14 +62,16 @@ class TenantGrant:
         self.doomed_at: float | None = None
         #: What clients need besides; see `ScopeView`. Known once it is open.
         self.connection: Mapping[str, str] = {}
-        #: Whether this process's own session holds it by now.
-        self.owned = False
+        #: Whether an owner holds it for this process: it follows to the next one.
+        self.joined = False
         #: Whether this is a forked child's copy: the parent's process holds the lease.
         self.forgotten = False
         self.closed = False
         self._secrets: list[Credentials] = []
         self._tenant = tenant
-        self._attached: AttachedGrant = attachment(tenant.place.socket).source(name)
+        self._opening = threading.Lock()
+        # Its own: a block that begins while this one ends is to have another.
+        self._attached = AttachedGrant(tenant.place.socket, name, SYSTEM_CLOCK)
         self._attached.expose_to(self.exposures)
         self._source: Source = self._attached
 
@@ -100,16 +102,27 @@ class TenantGrant:
     # -- its life ----------------------------------------------------------------------
 
     def open(self) -> None:
-        """Have the owner hold it; the caller waits for its first credentials."""
-        self._tenant.join(self)
+        """Have the owner hold it, and wait for its first credentials."""
+        while True:
+            with self._opening:
+                membership = self._tenant.join(self)
+            try:
+                self.snapshot()
+            except OwnerGone:
+                # It may have left just now, when it had nothing to keep.
+                if membership is None or not self._tenant.await_other(membership):
+                    raise
+            else:
+                return
 
     def follow(self, live: LiveGrant | None) -> None:
         """Read from a new owner: this process, or whoever answers now (None)."""
+        self.joined = True
+        self.doomed_at = None
         if live is None:
             self._attached.ask_now()
         else:
             live.adopt(self.exposures)
-            self.owned = True
             self._source = live
             self._attached.drop()
 
@@ -158,6 +171,10 @@ class Tenant:
         #: This process's own session, once it has become the owner.
         self._session: Session | None = None
         self._exported = False
+        self._begun = False
+        #: The connection whose successor is being looked for.
+        self._moving: Membership | None = None
+        self._stop_telling: Callable[[], None] | None = None
         self._journal = Journal()
         self._posture = Posture()
         self._sigterm = SigtermExit()
@@ -181,24 +198,30 @@ class Tenant:
 
     def begin(self, membership: Membership) -> None:
         """Hold leases at the owner that this is a membership of, from now on."""
-        options = _current.options()
         with self._changed:
+            if not self._begun:  # else a block that is being left has not undone it yet
+                try:
+                    self._set_up(_current.options())
+                except BaseException:
+                    membership.close()
+                    raise
             self._membership, self._place = membership, membership.place
             self._path = str(membership.place.socket)
             self._session = None
-            self._journal = Journal(_current.journal_path())
-            self._exported = ENVIRONMENT not in os.environ
-            if self._exported:
-                os.environ[ENVIRONMENT] = (
-                    self._path
-                )  # for the processes that this one starts
-            if options.on_event is not None:
-                self.listeners.add(Listener(options.on_event))
-            if options.exit_on_sigterm:
-                self._sigterm.install()
-            if options.harden:
-                for refused in self._posture.harden():
-                    log.warning("not hardened: %s", refused)
+            if self._exported:  # for the processes that this one starts
+                os.environ[ENVIRONMENT] = self._path
+
+    def _set_up(self, options: Options) -> None:
+        self._journal = Journal(_current.journal_path())
+        self._begun = True
+        self._exported = ENVIRONMENT not in os.environ
+        if options.on_event is not None:
+            self._stop_telling = self.listeners.add(Listener(options.on_event))
+        if options.exit_on_sigterm:
+            self._sigterm.install()
+        if options.harden:
+            for refused in self._posture.harden():
+                log.warning("not hardened: %s", refused)
         _current.set_leasing(leasing=True)
 
     def reserve(self, scope: str) -> TenantGrant:
@@ -211,32 +234,30 @@ class Tenant:
                 grant = self._grants[scope] = TenantGrant(scope, self)
             return grant
 
-    def join(self, grant: TenantGrant) -> None:
-        """Have the owner hold a scope; it raises what opening a lease raises."""
+    def join(self, grant: TenantGrant) -> Membership | None:
+        """Have the owner hold a scope; it raises what opening a lease raises.
+
+        Returns:
+            the owner's membership; None if this process has become the owner.
+        """
         while True:
             with self._changed:
                 membership, session = self._membership, self._session
+                if grant.joined:
+                    return membership
             if session is not None:
-                # This process has become the owner meanwhile.
                 self._own_one(session, grant)
-                return
+                return None
             assert membership is not None  # noqa: S101  while any grant is held
             try:
                 membership.join(grant.name)
             except OwnerGone:
-                if not self._await_other(membership):
+                if not self.await_other(membership):
                     raise
-            else:
-                grant.snapshot()
-                return
-
-    def _own_one(self, session: Session, grant: TenantGrant) -> None:
-        with self._changed:
-            if grant.owned:
-                return
-            live = session.reserve(grant.name, self.place)
-            grant.follow(live)
-        live.open()
+                continue
+            with self._changed:
+                if self._membership is membership:
+                    grant.joined = True
 
     def would_end(self, *names: str) -> list[str]:
         """Those of these leases that nobody else holds here."""
@@ -254,13 +275,16 @@ class Tenant:
                     ending.append(self._grants.pop(name))
             membership, session = self._membership, self._session
             last = not self._grants
+            # Not one that could not be had, which nobody holds for this process.
+            joined = [grant.name for grant in ending if grant.joined]
         names = tuple(grant.name for grant in ending)
         for grant in ending:
             grant.close()
         if session is not None:
-            reports = session.release(*names, exiting=exiting)
+            reports = session.release(*joined, exiting=exiting)
         else:
-            reports = self._leave(membership, ending, exiting=exiting)
+            told = _leave(membership, joined)
+            reports = _reports(ending, told, exiting=exiting)
         for grant in ending:
             grant.shred()
         self.listeners.end_of(*names)
@@ -293,13 +317,16 @@ class Tenant:
 
     def record(self, event: Event) -> None:
         """Write down what happened here; what the owner tells it has written itself."""
-        if event.pid == os.getpid():
+        if event.pid == os.getpid() and self._session is None:
             self._journal.record(event)
 
     def note(self, name: str, scope: str, detail: Mapping[str, Any]) -> None:
         """Tell of something that happened to a lease here."""
-        wall = _current.clock().wall()
-        self.listeners.record(Event(name, scope, wall, os.getpid(), detail))
+        event = Event(name, scope, _current.clock().wall(), os.getpid(), detail)
+        session = self._session
+        # The session's journal and callbacks are this process's, once it owns leases.
+        listeners = self.listeners if session is None else session.listeners
+        listeners.record(event)
 
     # -- when the owner goes ---------------------------------------------------------
 
@@ -309,100 +336,135 @@ class Tenant:
         Called on the thread of the connection that was lost, which stays open until
         this returns: an owner that leaves in good order waits for that.
         """
+        with self._changed:
+            if self._moving is membership:
+                return
+            self._moving = membership
         attempt = 0
-        while self._is_held_at(membership):
-            try:
-                self._move(membership)
-            except MLSecretsError as error:
-                attempt += 1
-                log.warning("no owner for the leases yet: %s", error)
-                pause(_current.clock(), min(2.0 ** min(attempt, 8), LONGEST_PAUSE))
+        try:
+            while self._is_held_at(membership):
+                try:
+                    self._move(membership)
+                except (MLSecretsError, OSError) as error:
+                    attempt += 1
+                    log.warning("no owner for the leases yet: %s", error)
+                    seconds = min(2.0 ** min(attempt, 8), LONGEST_PAUSE)
+                    pause(_current.clock(), seconds)
+        finally:
+            with self._changed:
+                self._moving = None
+
+    def await_other(self, lost: Membership) -> bool:
+        """Wait until another owner is found; False if that takes too long."""
+        with self._changed:
+            if lost.gone and self._moving is None and self._membership is lost:
+                # It went before anything was held there, when nobody needed another.
+                threading.Thread(
+                    target=self.lost, args=(lost,), name="mlsecrets-member", daemon=True
+                ).start()
+            return self._changed.wait_for(
+                lambda: self._membership is not lost, SUCCESSION
+            )
 
     def _is_held_at(self, membership: Membership) -> bool:
         with self._changed:
             return bool(self._grants) and self._membership is membership
 
     def _move(self, lost: Membership) -> None:
-        met = meet(lost.place, self.hear, self.lost)
-        with self._changed:
-            names = list(self._grants)
+        met = meet(lost.place, self.hear, self.lost, again=True)
         if isinstance(met, Membership):
-            try:
-                for name in names:
-                    met.join(name)
-            except BaseException:
-                met.close()
-                raise
-            self._settle(lost, met)
+            self._follow(lost, met)
         else:
-            self._own(lost, met, names)
+            self._own(lost, met)
 
-    def _settle(self, lost: Membership, found: Membership) -> None:
-        """Hold the leases at the new owner, as far as they are still held."""
-        with self._changed:
-            wanted = bool(self._grants) and self._membership is lost
-            if wanted:
-                self._membership = found
-                for grant in self._grants.values():
-                    grant.follow(None)
-            self._changed.notify_all()
-        if not wanted:
+    def _follow(self, lost: Membership, found: Membership) -> None:
+        """Hold at another owner what was held at the one that is lost."""
+        held: dict[str, LiveGrant | None] = {}
+        try:
+            while missing := self._settle(lost, found, held):
+                for name in missing:
+                    found.join(name)
+                    held[name] = None
+        except BaseException:
             found.close()
-
-    def _own(self, lost: Membership, place: Place, names: Sequence[str]) -> None:
-        """Become the owner: what was held elsewhere is leased here from now on."""
-        session, lives = _lease_all(place, names)
-        for name in names:
-            session.listeners.add(Listener(self.hear, scope=name))
+            raise
         with self._changed:
-            if self._membership is lost:
-                self._session, self._membership = session, None
-                unwanted = [name for name in names if name not in self._grants]
-                for name, grant in self._grants.items():
-                    if name in lives:
-                        grant.follow(lives[name])
-            else:
-                unwanted = list(names)
-            self._changed.notify_all()
+            settled = self._membership is found
+            unwanted = [name for name in held if name not in self._grants]
+        if not settled:
+            found.close()
+        elif unwanted:
+            _leave(found, unwanted)
+
+    def _own(self, lost: Membership, place: Place) -> None:
+        """Become the owner: what was held elsewhere is leased here from now on."""
+        lives: dict[str, LiveGrant | None] = {}
+        session = None
+        try:
+            session = _current.session()
+            while missing := self._settle(lost, session, lives):
+                for name in missing:
+                    lives[name] = live = session.reserve(name, place)
+                    session.listeners.add(Listener(self.hear, scope=name))
+                    live.open()
+        except BaseException:
+            if session is not None:
+                session.release(*lives)
+            place.give_up()
+            raise
+        with self._changed:
+            settled = self._session is session
+            unwanted = [n for n in lives if not (settled and n in self._grants)]
+        if not settled:
+            place.give_up()
         for name in lives:
             self.note("owned", name, {})
-        if unwanted:
-            session.release(*unwanted)
+        session.release(*unwanted)
 
-    def _await_other(self, lost: Membership) -> bool:
-        """Wait until another owner is found; False if that takes too long."""
+    def _settle(
+        self,
+        lost: Membership,
+        found: Membership | Session,
+        held: Mapping[str, LiveGrant | None],
+    ) -> list[str]:
+        """Follow to another owner, once all is held there that is held here.
+
+        Returns:
+            What is not held there yet; empty too if nothing is held here any more.
+        """
         with self._changed:
-            return self._changed.wait_for(
-                lambda: self._membership is not lost, SUCCESSION
-            )
+            if not self._is_held_at(lost):
+                return []
+            joined = [grant.name for grant in self._grants.values() if grant.joined]
+            if missing := [name for name in joined if name not in held]:
+                return missing
+            if isinstance(found, Session):
+                self._membership, self._session = None, found
+                if self._stop_telling is not None:
+                    self._stop_telling()  # the session calls it from now on
+            elif found.gone:
+                raise OwnerGone("another owner was found, and has gone as well")
+            else:
+                self._membership = found
+            for name, live in held.items():
+                if name in self._grants:
+                    self._grants[name].follow(live)
+            self._changed.notify_all()
+            return []
 
     # -- inside ----------------------------------------------------------------------
 
-    def _leave(
-        self,
-        membership: Membership | None,
-        ending: Sequence[TenantGrant],
-        *,
-        exiting: bool,
-    ) -> dict[str, ExitReport]:
-        """Have the owner end them, as far as nobody else holds them, and sweep here."""
-        clock, names = _current.clock(), [grant.name for grant in ending]
-        told: Mapping[str, Any] = {}
-        if membership is not None and names:
-            # If it has gone, what it held has ended with it, or ends at its TTL.
-            with suppress(OwnerGone):
-                told = membership.leave(names)
-        now = clock.monotonic()
-        sweeping = _current.options().sweeping
-        shredded = shred(ending, sweeping, clock, exiting=exiting)
-        return {
-            name: ExitReport(
-                name,
-                tuple(EndedGrant.from_dict(end, now) for end in told.get(name, ())),
-                shredded[name],
-            )
-            for name in names
-        }
+    def _own_one(self, session: Session, grant: TenantGrant) -> None:
+        """Lease here what was to be held at an owner whose place this process took."""
+        live = session.reserve(grant.name, self.place)
+        session.listeners.add(Listener(self.hear, scope=grant.name))
+        try:
+            live.open()
+        except BaseException:
+            session.release(grant.name)
+            raise
+        with self._changed:
+            grant.follow(live)
 
     def _end(self, membership: Membership | None) -> None:
         """Undo `begin`, unless somebody has begun anew."""
@@ -411,33 +473,52 @@ class Tenant:
         with self._changed:
             if self._grants or self._membership is not membership:
                 return
-            self._membership = self._session = None
-            if self._exported and os.environ.get(ENVIRONMENT) == self._path:
+            session, self._membership, self._session = self._session, None, None
+            self._begun = False
+            serving = session is not None and session.place is not None
+            if session is not None and not serving:
+                self.place.give_up()  # taken, and nothing was leased after all
+            exported = self._exported and os.environ.get(ENVIRONMENT) == self._path
+            if exported and not serving:
                 del os.environ[ENVIRONMENT]
             self._sigterm.remove()
             # Not before the sweep: what it finds was not to be read by others.
             self._posture.restore()
-            self.listeners.close()
-            self._journal.close()
+            # Whoever begins next has his own.
+            listeners, self.listeners = self.listeners, Listeners(self)
+            journal, self._journal = self._journal, Journal()
+            self._stop_telling = None
             _current.set_leasing(leasing=False)
+        listeners.close()
+        journal.close()
 
 
-def _lease_all(
-    place: Place, names: Sequence[str]
-) -> tuple[Session, dict[str, LiveGrant]]:
-    """Own leases at a place whose lock is held; it is given up if that fails."""
-    lives: dict[str, LiveGrant] = {}
-    try:
-        session = _current.session()
-        for name in names:
-            lives[name] = session.reserve(name, place)
-            lives[name].open()
-    except BaseException:
-        if lives:
-            session.release(*lives)
-        place.give_up()
-        raise
-    return session, lives
+def _leave(membership: Membership | None, names: Sequence[str]) -> Mapping[str, Any]:
+    """Have the owner end them, as far as nobody else holds them; what became of them.
+
+    If it has gone, what it held ends at its TTL, or has been ended by itself.
+    """
+    if membership is not None and names:
+        with suppress(OwnerGone):
+            return membership.leave(names)
+    return {}
+
+
+def _reports(
+    ending: Iterable[TenantGrant], told: Mapping[str, Any], *, exiting: bool
+) -> dict[str, ExitReport]:
+    """What the owner told of their end, and what was found of them here."""
+    clock, held = _current.clock(), list(ending)
+    now = clock.monotonic()
+    shredded = shred(held, _current.options().sweeping, clock, exiting=exiting)
+    return {
+        name: ExitReport(
+            name,
+            tuple(EndedGrant.from_dict(end, now) for end in told.get(name, ())),
+            shredded[name],
+        )
+        for name in shredded
+    }
 
 
 _tenant = Tenant()
