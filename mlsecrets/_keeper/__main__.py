@@ -30,8 +30,17 @@ WELCOME = 30.0
 #: the next cell of a notebook, finds it still there. It holds no credentials then.
 LINGER = 2.0
 #: Signals that a terminal, a batch system or a shutdown sends to everybody: the
-#: trainer decides what becomes of the leases, and may need them to save its work.
-NOT_FOR_US = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: trainer decides what becomes of the leases, and may need them to save its work. SLURM
+#: sends whichever it is told to (sbatch --signal), and SIGTSTP before it suspends.
+NOT_FOR_US = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGQUIT,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTSTP,
+)
 
 
 def main() -> int:
@@ -46,18 +55,26 @@ def main() -> int:
     for number in NOT_FOR_US:
         signal.signal(number, signal.SIG_IGN)
     Posture().harden()
+    place = Place(Path(orders.folder))
     try:
-        place = Place(Path(orders.folder))
         if not place.take():
             return _say({"ready": False})
         session = _session(orders)
         broker = session.stand_by(place, tuple(orders.roots))
-    except MLSecretsError as error:
-        return _say(error_head(error))
+    except (MLSecretsError, OSError) as error:
+        place.give_up()
+        return _say(error_head(_told(error)))
     _say({"ready": True})
     _serve(broker)
     session.close()
     return 0
+
+
+def _told(error: MLSecretsError | OSError) -> MLSecretsError:
+    if isinstance(error, MLSecretsError):
+        return error
+    what = f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return OwnerGone(f"the keeper could not begin ({what})")
 
 
 def _session(orders: Orders) -> Session:
