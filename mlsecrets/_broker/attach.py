@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .._forks import after_fork, notice
+from .._forks import after_fork, forgets, notice
 from ..clock import SYSTEM_CLOCK, Clock, pause
 from ..credentials import Credentials, rebuild
 from ..errors import LeaseExpired, MLSecretsError, OwnerGone
@@ -77,6 +77,12 @@ class AttachedGrant:
         self._cached: _Cached | None = None
         #: Not looked for at the end: the memory of a worker ends with it.
         self.exposures = Exposures(keep=False)
+        forgets(self)
+
+    def forget(self) -> None:
+        """In a forked child: ask anew; what was cached is zeros there."""
+        self._turn = threading.Lock()
+        self._cached = None
 
     def snapshot(self) -> Grant:
         """The whole grant of one generation; asks the owner when a newer one is due.
@@ -90,13 +96,14 @@ class AttachedGrant:
         if cached is not None and valid and now < cached.ask_at:
             return cached.grant
         # With a valid grant at hand, one thread asks and the others go on.
-        if not self._turn.acquire(blocking=not valid):
+        turn = self._turn  # a fork on this very thread leaves the child another one
+        if not turn.acquire(blocking=not valid):
             assert cached is not None  # noqa: S101  (valid implies it)
             return cached.grant
         try:
             return self._refresh()
         finally:
-            self._turn.release()
+            turn.release()
 
     def peek(self) -> Grant | None:
         """The grant if it is at hand, None if `snapshot` would have to ask."""

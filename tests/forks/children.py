@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -21,9 +22,19 @@ def nothing() -> None:
 
 
 def fork_in_c() -> int:
-    """A fork that Python is not told of."""
+    """A fork that Python is not told of.
+
+    Its child would wait for ever to hand the GIL over if another thread had asked for
+    that before: so none does meanwhile.
+    """
     fork: Callable[[], int] = ctypes.PyDLL(None).fork
-    return fork()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100.0)
+    time.sleep(0.02)  # those who ask by the old interval have done so
+    try:
+        return fork()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def run_in_child(

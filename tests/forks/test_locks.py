@@ -288,9 +288,14 @@ def test_a_grandchild_reads_while_its_parent_was_reading(owner: Owner) -> None:
     def body() -> None:
         read()
         attached = attachment(owner.broker.path)
-        locks = (attached._lock, attached.source("data")._turn)
-        with held_elsewhere(locks[0]), held_elsewhere(locks[1]):
-            run_in_child(lambda: run_in_child(read))
+        kept = attached.source("data")
+
+        def read_kept() -> None:
+            read()
+            assert kept.snapshot().credentials.reveal("token") == "fake-token-000001"
+
+        with held_elsewhere(attached._lock), held_elsewhere(kept._turn):
+            run_in_child(read_kept)
 
     run_in_child(body)
     assert len({e.detail["worker"] for e in owner.journal.events("attached")}) == 2
