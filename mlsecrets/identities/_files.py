@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .._forks import closes
 from ..errors import IdentityError
 from ..memory import Sealed, SecretBuffer
 
@@ -55,6 +56,7 @@ def identity_file(path: Path, what: str) -> Iterator[Sealed]:
 def _read(path: Path) -> tuple[SecretBuffer, int]:
     """The file's bytes, and how many there are: over `MAX_BYTES` if there are more."""
     with path.open("rb", buffering=0) as file:
+        closes(file)
         # Room for one byte more than it says, to see that this is all. Pipes and files
         # that the kernel makes up say 0.
         size = min(os.fstat(file.fileno()).st_size, MAX_BYTES) or MAX_BYTES
