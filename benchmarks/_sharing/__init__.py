@@ -1,0 +1,1 @@
+"""One process's credentials, read by others: how long that takes, and what it feeds."""
