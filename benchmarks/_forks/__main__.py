@@ -1,6 +1,6 @@
 """A program that forks while it renews; told what to do by its observer.
 
-python -m _forks {ours|botocore} MODE FORKS
+python -m _forks PROGRAM MODE FORKS
 
 MODE ``looked-at``: renewals until one fork, at a random instant of one; then the child
 waits to be looked at. ``hard``: renewals, forks and readers as fast as they go.
@@ -29,6 +29,7 @@ from . import botocore, ours
 HANGS = 10.0
 PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "ours": ours.Program,
+    "revealing": ours.Revealing,
     "ungated": ours.Ungated,
     "botocore": botocore.Program,
 }

@@ -20,6 +20,8 @@ from mlsecrets.memory import _content
 
 SCOPES = ("train-data", "vault", "mlflow")
 READERS = 8
+#: What is read from the store; see `_residue.world`.
+KEY = "digits/residue"
 #: Every so many renewals the login is replaced, too.
 LOGIN_EVERY = 5
 _DATE = ("20260101", "us-east-1", "s3", "aws4_request")
@@ -110,6 +112,19 @@ class Program:
             credentials = self._leases[scope].snapshot().credentials
             with contextlib.suppress(KeyError):
                 _sign(credentials)
+
+
+class Revealing(Program):
+    """The same with two readers that are shown the session token."""
+
+    def _read_on(self, number: int) -> None:
+        if number >= 2:
+            super()._read_on(number)
+            return
+        client = self._leases["train-data"].boto3_session().client("s3")
+        while not self._ended.wait(0.002):
+            client.get_object(Bucket="datasets", Key=KEY)["Body"].read()
+        client.close()
 
 
 class Ungated(Program):
