@@ -59,7 +59,7 @@ class TinyNet(LightningModule):
 
 
 class Until(Callback):
-    """Trains for some seconds, and notes every secret that was live meanwhile."""
+    """Trains for some seconds and three generations at least, and notes each secret."""
 
     def __init__(self, seconds: float, *scopes: str) -> None:
         self.seconds = seconds
@@ -79,7 +79,8 @@ class Until(Callback):
             self.secrets |= {
                 grant.credentials.reveal(field) for field in grant.credentials.FIELDS
             }
-        trainer.should_stop = time.monotonic() > self.end
+        several = all(len(seen) > 2 for seen in self.generations.values())
+        trainer.should_stop = several and time.monotonic() > self.end
 
 
 class Interrupt(Callback):

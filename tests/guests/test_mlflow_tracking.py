@@ -18,8 +18,8 @@ from mlsecrets_mlflow import flush, tracking
 if TYPE_CHECKING:
     from .conftest import Front
 
-#: Seconds: more than two replacements of a token that lives 4.
-SEVERAL_LIVES = 7.0
+#: Seconds: longer than a token that lives 4.
+OUTLIVED = 5.0
 
 
 def history(run_id: str, name: str) -> list[float]:
@@ -47,15 +47,14 @@ def test_a_manifest_is_all_it_needs(address: str) -> None:
 
 def test_logging_outlives_its_tokens(address: str) -> None:
     """Metrics go on over several replacements, and none is lost."""
-    generations = set()
+    generations: set[int] = set()
     with tracking(address) as held, mlflow.start_run() as run:
-        end = time.monotonic() + SEVERAL_LIVES
+        end = time.monotonic() + OUTLIVED
         sent = 0
-        while time.monotonic() < end:
+        while time.monotonic() < end or len(generations) < 3:
             mlflow.log_metric("step", sent)
             generations.add(held.snapshot().terms.generation)
             sent += 1
-    assert len(generations) > 2
     assert len(history(run.info.run_id, "step")) == sent
 
 
