@@ -124,6 +124,14 @@ def test_presigned_urls(checkpoints: Lease) -> None:
     s3.close()
 
 
+@pytest.fixture
+def still(stack: DevStack) -> Iterator[Lease]:
+    """The same, whose credentials no passing of time replaces."""
+    configure(stack.manifest_path, clock=FakeClock(wall=None))
+    with lease("checkpoints") as held:
+        yield held
+
+
 @pytest.mark.parametrize(
     ("version", "region"),
     [
@@ -134,7 +142,7 @@ def test_presigned_urls(checkpoints: Lease) -> None:
     ],
 )
 def test_presigning_is_botocores(
-    checkpoints: Lease, version: str | None, region: str
+    still: Lease, version: str | None, region: str
 ) -> None:
     """URLs and forms to the last character, whichever signature it takes by default.
 
@@ -144,7 +152,7 @@ def test_presigning_is_botocores(
     now = datetime.datetime.now(datetime.timezone.utc)
     where = {"Bucket": "checkpoints", "Key": f"{RUN}/a b.txt"}
     given = []
-    for session in (checkpoints.boto3_session(), stock_session(checkpoints)):
+    for session in (still.boto3_session(), stock_session(still)):
         s3 = session.client(
             "s3",
             endpoint_url="https://s3.example.org",
