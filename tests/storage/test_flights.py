@@ -17,7 +17,7 @@ from mlsecrets.storage._clients import AsyncLeasedClient, LeasedClient
 from mlsecrets.storage._readers import quiesce
 
 #: Seconds for what comes at once.
-SOON = 10.0
+SOON = 30.0
 
 
 class Base:
