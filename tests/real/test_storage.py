@@ -207,6 +207,7 @@ def test_credentials_revoked_early_are_replaced_and_the_request_repeated(
     stack: DevStack, digits: Digits
 ) -> None:
     """The store no longer knows the key: one new lease, and the read succeeds."""
+    configure(stack.manifest_path, clock=FakeClock(wall=None))  # so none falls due
     with lease("train-data") as data:
         fs = data.filesystem()
         fs.cat_file(f"datasets/{digits['train'][0]}")
