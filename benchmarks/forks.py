@@ -39,7 +39,7 @@ from mlsecrets.devstack import DevStack
 
 
 def main() -> int:
-    """Run and print; 1 if a child of ours hung, failed, had a secret, or was not seen."""
+    """Run and print; 1 if a child hung, failed, had a secret, or was not seen."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--looked-at", type=int, default=1000, help="forks, of ours")
     parser.add_argument("--hard", type=int, default=1000, help="forks, of ours")

@@ -83,9 +83,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    from ._forks import held_off
+    from ._forks import importing
 
-    with held_off():  # a child forked in the middle could never import it
+    with importing():  # a child forked in the middle could never import it
         value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
     globals()[name] = value
     return value

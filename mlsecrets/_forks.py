@@ -5,9 +5,10 @@ holds stays taken there for ever. A socket is open in both, so that its peer doe
 see the parent hang up. A module that another thread is importing never arrives. And
 what OpenSSL or the stack of another thread held at that instant, the child has as well.
 
-So steps that take microseconds hold forks off (`held_off`), and for the others the
-child is told (`forgets`, `closes`, `after_fork`). A child forked by C code is not told
-by Python: it finds out when it looks for a lease (`notice`).
+So steps that take microseconds hold forks off (`held_off`), and so do imports
+(`importing`); of the rest the child is told (`forgets`, `closes`, `after_fork`). One
+that was forked by C code is not told by Python: it finds out when it looks for a lease
+(`notice`).
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Closing(Protocol):
         """Close its descriptor."""
 
 
-# Re-entrant: a signal handler may fork, or a finaliser get here again.
+# Re-entrant: a signal handler may fork, or a finaliser get here again. Whoever takes
+# both takes the first one first.
+_imports = threading.RLock()
 _gate = threading.RLock()
 _pid = os.getpid()
 _own = threading.local()
@@ -54,11 +57,19 @@ def held_off() -> AbstractContextManager[Any]:
     """A block in which this process does not fork; others that want one wait.
 
     For steps that never wait for anything themselves: the calls that move a secret
-    through OpenSSL, a descriptor between being made and being known here. The import
-    of a module of ours is the longest of them.
+    through OpenSSL, a descriptor between being made and being known here.
     """
     notice()
     return _gate
+
+
+def importing() -> AbstractContextManager[Any]:
+    """The same for the import of a library, which may take a second.
+
+    Other steps go on meanwhile. Not to be entered inside of `held_off`.
+    """
+    notice()
+    return _imports
 
 
 def forgets(thing: Forgetful) -> None:
@@ -106,8 +117,8 @@ def notice() -> None:
 
 
 def _in_child() -> None:
-    global _gate, _pid
-    _gate, _pid = threading.RLock(), os.getpid()
+    global _imports, _gate, _pid
+    _imports, _gate, _pid = threading.RLock(), threading.RLock(), os.getpid()
     # All of them are called, should one of them fail.
     with ExitStack() as calls:  # which calls the last one first
         for thing in _living(_closing):
@@ -131,12 +142,15 @@ def _living(things: WeakValueDictionary[int, Any]) -> list[Any]:
 
 
 def _before() -> None:
-    _own.gate = _gate if _gate.acquire(timeout=LONGEST) else None
+    _own.held = []
+    for gate in (_imports, _gate):
+        if gate.acquire(timeout=LONGEST):
+            _own.held.append(gate)
 
 
 def _in_parent() -> None:
-    if _own.gate is not None:
-        _own.gate.release()
+    for gate in _own.held:
+        gate.release()
 
 
 if hasattr(os, "register_at_fork"):

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from . import _current, _tenant
 from ._broker._place import Place
-from ._forks import after_fork, held_off
+from ._forks import after_fork, importing
 from ._lease import Lease
 from ._live import LiveGrant
 from ._reference import Reference
@@ -43,7 +43,7 @@ def open_lease(scope: str) -> Lease:
         holder.release(scope)
         raise
     if _is_s3(lease):
-        with held_off():  # a child forked in the middle could never import it
+        with importing():  # a child forked in the middle could never import it
             from .storage import plain_s3
 
         plain_s3.enter()
@@ -90,7 +90,7 @@ def close_leases(*leases: Lease) -> None:
         # Asked before the end, which takes the issuers away that know it.
         of_storage = [lease.scope for lease in held if lease in stored]
         if of_storage:
-            with held_off():
+            with importing():
                 from .storage import _readers
 
             _readers.quiesce(holder.would_end(*of_storage), DRAIN)

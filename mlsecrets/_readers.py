@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from ._forks import held_off
+from ._forks import importing
 from ._placeholder import Placeholder
 from ._reference import Reference
 from .errors import NotLeased
@@ -52,7 +52,7 @@ class Readers:
     @property
     def storage_options(self) -> dict[str, Any]:
         """For libraries that take fsspec's ``storage_options``: live, and no secret."""
-        with held_off():
+        with importing():
             from .storage._route import client_settings
             from .storage._session import LeaseSession
 
@@ -70,7 +70,7 @@ class Readers:
         Args:
             options: as for `s3fs.S3FileSystem`, but no credentials.
         """
-        with held_off():
+        with importing():
             from .storage.s3fs import LeaseS3FileSystem
 
         self._need_s3("filesystem()")
@@ -78,7 +78,7 @@ class Readers:
 
     def boto3_session(self) -> boto3.session.Session:
         """A boto3 session whose S3 clients sign with this lease."""
-        with held_off():
+        with importing():
             from .storage.boto3 import LeaseBoto3Session
 
         self._need_s3("boto3_session()")
@@ -90,7 +90,7 @@ class Readers:
         Args:
             options: as for `filesystem`.
         """
-        with held_off():
+        with importing():
             from .storage.pyarrow import filesystem
 
         self._need_s3("pyarrow_filesystem()")
@@ -102,7 +102,7 @@ class Readers:
         Drop the store before the block ends: as long as it lives it may use what it was
         shown, and memory is not swept.
         """
-        with held_off():
+        with importing():
             from .storage.obstore import ObstoreProvider
 
         self._need_s3("obstore_provider()")
@@ -110,7 +110,7 @@ class Readers:
 
     def polars_provider(self) -> PolarsProvider:
         """For ``credential_provider=`` of polars; reveals the secrets, as obstore's."""
-        with held_off():
+        with importing():
             from .storage.polars import PolarsProvider
 
         self._need_s3("polars_provider()")
@@ -126,7 +126,7 @@ class Readers:
         Raises:
             RuntimeError: on entering it, if another such block is open.
         """
-        with held_off():
+        with importing():
             from .storage.environ import lent
 
         self._need_s3("environ()")
@@ -138,7 +138,7 @@ class Readers:
         On a session that is not one of `http_session` it is revealed to `requests`, as
         a Python string of which copies stay behind.
         """
-        with held_off():
+        with importing():
             from .http import LeaseAuth
 
         return LeaseAuth(self.reference)
@@ -150,7 +150,7 @@ class Readers:
         credential says (bearer, basic). The value goes only where the scope's access
         says ``use``, also after a redirect.
         """
-        with held_off():
+        with importing():
             from .http import LateSession
 
         return LateSession(self.reference)

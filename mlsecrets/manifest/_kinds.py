@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, Literal
 
-from .._forks import held_off
+from .._forks import importing
 from ..keys import Key
 
 Group = Literal["issuers", "identities"]
@@ -62,7 +62,7 @@ class Kinds:
         # instead.
         if isinstance(found, type):
             return found
-        with held_off():  # a child forked in the middle could never import it
+        with importing():  # a child forked in the middle could never import it
             return found.load()
 
     def issuer(self, kind: str) -> Any:

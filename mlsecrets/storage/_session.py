@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._forks import held_off
+from .._forks import importing
 from ._route import Router
 
 
@@ -27,7 +27,7 @@ class LeaseSession:
 
     def create_client(self, *args: Any, **kwargs: Any) -> Any:
         """A client context, as `aiobotocore.session.AioSession.create_client` gives."""
-        with held_off():  # a child forked in the middle could never import it
+        with importing():  # a child forked in the middle could never import it
             from ._aio import lease_session
 
         return lease_session(Router(self.scope)).create_client(*args, **kwargs)

@@ -11,7 +11,7 @@ import sys
 import threading
 from typing import Any
 
-from .._forks import after_fork, held_off
+from .._forks import after_fork, importing
 from ..errors import NotLeased
 from ._route import Router, client_settings
 from ._session import LeaseSession
@@ -24,7 +24,7 @@ _before: Any = None
 def enter() -> None:
     """A block with an S3 lease begins: route plain ``s3://`` through it."""
     global _users, _before  # noqa: PLW0603  as global as what it changes
-    with held_off():  # a child forked in the middle could never import it
+    with importing():  # a child forked in the middle could never import it
         from fsspec.config import conf
 
     with _lock:
