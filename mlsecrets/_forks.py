@@ -23,8 +23,11 @@ from weakref import WeakValueDictionary
 if TYPE_CHECKING:
     import subprocess
 
-#: Seconds that a fork waits at most, whatever holds it off: late is better than never.
+#: Seconds that a fork waits at most for a step that holds it off, whatever that does:
+#: late is better than never.
 LONGEST = 5.0
+#: The same for an import, which takes its time where packages lie on a network.
+LONGEST_IMPORT = 60.0
 
 
 class Forgetful(Protocol):
@@ -80,6 +83,15 @@ def forgets(thing: Forgetful) -> None:
 def closes(thing: Closing) -> None:
     """Have forked children close it: the descriptor stays the parent's alone."""
     _closing[id(thing)] = thing
+
+
+def close(thing: Closing) -> None:
+    """Close it in the parent, with no fork in between.
+
+    Python forgets a socket's descriptor before it is closed: a child could no more.
+    """
+    with held_off():
+        thing.close()
 
 
 def start(command: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
@@ -143,8 +155,8 @@ def _living(things: WeakValueDictionary[int, Any]) -> list[Any]:
 
 def _before() -> None:
     _own.held = []
-    for gate in (_imports, _gate):
-        if gate.acquire(timeout=LONGEST):
+    for gate, longest in ((_imports, LONGEST_IMPORT), (_gate, LONGEST)):
+        if gate.acquire(timeout=longest):
             _own.held.append(gate)
 
 

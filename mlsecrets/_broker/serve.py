@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .._forks import closes, forgets, held_off
+from .._forks import close, closes, forgets, held_off
 from ..clock import Clock
 from ..errors import NotLeased, OwnerGone
 from ..events import Event, Recorder
@@ -197,7 +197,7 @@ class Broker:
         finally:
             self._answering.discard(connection)
             if not kept:
-                connection.close()
+                close(connection)
 
     def _answer(self, connection: socket.socket) -> bool:
         """Answer a first request; whether the connection stays, because it joined."""

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from .._forks import closes, held_off
+from .._forks import close, closes, held_off
 from .._origin import Origin
 from ..memory import scrub
 from ._broken import NoAddress, NoConnection
@@ -112,7 +112,7 @@ class Connection:
 
     def close(self) -> None:
         """Hang up."""
-        self._socket.close()
+        close(self._socket)
 
     def _now(
         self, step: Callable[[memoryview], int], data: memoryview, deadline: Deadline
