@@ -14,7 +14,7 @@ from tests.faults.troubles import Trouble
 SLACK = 1.5
 #: Real seconds in which a read is done though the machine has other work; the calls
 #: that hang meanwhile take longer.
-AT_ONCE = 0.7
+AT_ONCE = 1.0
 #: Seconds of a back-off's step at the least, however little is left.
 SHORTEST_STEP = 1.0
 #: Seconds to leave for a try that hangs: half of it is spent, and a step is left.

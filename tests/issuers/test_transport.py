@@ -51,10 +51,10 @@ def client(
 
 @contextmanager
 def lasts_at_most(seconds: float) -> Iterator[None]:
-    """By the real clock; a busy machine is given a second more."""
+    """By the real clock; a busy machine is given some seconds more."""
     begun = time.monotonic()
     yield
-    assert time.monotonic() - begun < seconds + 1.0
+    assert time.monotonic() - begun < seconds + 3.0
 
 
 @pytest.mark.parametrize("tls", [False, True])

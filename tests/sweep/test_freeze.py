@@ -174,6 +174,6 @@ def test_it_goes_on_when_its_holder_is_killed(counting: Counting, hold: Hold) ->
 
 def test_it_goes_on_when_its_holder_is_held_up(counting: Counting, hold: Hold) -> None:
     """An alarm ends the holder: the held one cannot."""
-    holder = hold(alarm=0.2)
+    holder = hold(alarm=1.0)
     assert holder.wait(20.0) == -signal.SIGALRM
     assert counting.goes_on()
