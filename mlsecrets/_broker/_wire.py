@@ -60,8 +60,10 @@ def receive(connection: socket.socket) -> dict[str, Any]:
 
 def error_head(error: MLSecretsError) -> dict[str, Any]:
     """A head that tells the other end of an error."""
+    # One that is defined elsewhere goes as the kind of error that it is.
+    known = (kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__)
     return {
-        "error": type(error).__name__,
+        "error": next(known).__name__,
         "message": error.message,
         "remedy": error.remedy,
         "numbers": error.numbers(),
