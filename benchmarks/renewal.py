@@ -11,7 +11,7 @@ store for each move of time, and reads 20 ms apart where the others read at one 
 hvac renews nothing by itself; what the loop around it does is said in
 ``_renewal/clients/vault_loop.py``. In `ceiling` the issuer is a real OpenBao. A cell
 gives what the row names, in its order; two numbers are the smallest and the largest of
-all rounds. Whether ours has begun to refresh with 4 of 15 minutes left depends on this
+all rounds. When ours first refreshes, in the first ten of 15 minutes, depends on this
 host's name: its jitter.
 """
 
