@@ -1,16 +1,21 @@
-"""Ray's runtime environment, without secrets.
+"""Leases in a Ray cluster: one owner on each node, and no secret in Ray's hands.
 
 ::
 
-    from mlsecrets_ray import runtime_env
+    import mlsecrets_ray
+    import ray
 
-    ray.init(runtime_env=runtime_env(env_vars={"EPOCHS": "3"}, pip=["polars"]))
+    ray.init(runtime_env=mlsecrets_ray.runtime_env(env_vars={"EPOCHS": "3"}))
+    with mlsecrets_ray.leased("train-data", manifest="/etc/ml/train.toml") as creds:
+        data = ray.data.read_parquet(
+            "datasets/digits/train", filesystem=creds["train-data"].filesystem()
+        )
 
 Ray writes a runtime environment into its logs, shows it in the dashboard and keeps it
-in the cluster's key-value store, so nothing secret may be in it: tasks lease what they
-need, or are given a lease's reference. Environments that others build are checked by
-`check_runtime_env`. Ray itself calls it for every ``ray.init`` and every submitted job
-if it is told to before::
+in the cluster's key-value store, so nothing secret may be in it: tasks read what their
+node's owner leases, or are given a lease, which travels as its reference. Environments
+that others build are checked by `check_runtime_env`. Ray itself calls it for every
+``ray.init`` and every submitted job if it is told to before::
 
     os.environ["RAY_RUNTIME_ENV_HOOK"] = "mlsecrets_ray.check_runtime_env"
 
@@ -21,35 +26,16 @@ That hook (Ray has room for one, and does without it under ``uv run``) does not 
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from ._hook import setup_hook
+from ._leased import ClusterLeases, leased
+from ._report import NodeReport
+from ._runtime_env import check_runtime_env, runtime_env
 
-from mlsecrets import refuse_secrets
-
-__all__ = ["check_runtime_env", "runtime_env"]
-
-Env = TypeVar("Env")
-
-
-def runtime_env(**options: Any) -> dict[str, Any]:
-    """A runtime environment made of Ray's own options, such as ``env_vars``.
-
-    Raises:
-        SecretLeak: one of them holds a live secret; the message says which.
-    """
-    return check_runtime_env(options)
-
-
-def check_runtime_env(env: Env) -> Env:
-    """The environment as it is, once it is known to hold no live secret.
-
-    That includes what a function given as ``worker_process_setup_hook`` carries along:
-    what it closes over, its defaults, and the globals of a script that it uses.
-
-    Args:
-        env: a dictionary, a ``RuntimeEnv``, or None if there is none.
-
-    Raises:
-        SecretLeak: it does hold one; the message says where.
-    """
-    refuse_secrets(env, "Ray's runtime_env")
-    return env
+__all__ = [
+    "ClusterLeases",
+    "NodeReport",
+    "check_runtime_env",
+    "leased",
+    "runtime_env",
+    "setup_hook",
+]
