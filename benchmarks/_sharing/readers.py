@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.credentials import RefreshableCredentials
 
-from mlsecrets import Lease
+from mlsecrets import Lease, Reference
 from mlsecrets._broker.attach import Attachment
 
 from .crew import Maker
@@ -25,17 +25,25 @@ VALUES = {"access": "ASIA" + "0" * 16, "secret": "s" * 40, "token": "t" * 900}
 
 
 def ours(lease: Lease) -> dict[str, Maker]:
-    """A worker's snapshot: as it is used, and without its cache."""
+    """A worker's snapshot: as it is used, by name too, and without its cache."""
     path = Path(str(lease.reference.socket))
     scope = lease.scope
 
     def cached() -> Callable[[], object]:
         return Attachment(path).source(scope).snapshot
 
+    def by_name() -> Callable[[], object]:
+        # As file systems and clients do for each signature: they keep the name only.
+        return lambda: Reference(scope).source().snapshot()
+
     def uncached() -> Callable[[], object]:
         return lambda: Attachment(path).source(scope).snapshot()
 
-    return {"lease, cached": cached, "lease, asking each time": uncached}
+    return {
+        "lease, cached": cached,
+        "lease, cached, by name": by_name,
+        "lease, asking each time": uncached,
+    }
 
 
 @contextmanager
