@@ -27,6 +27,8 @@ from ._socket import peer
 
 #: Seconds that a worker may take over its request: it has it ready when it connects.
 REQUEST_TIMEOUT = 5.0
+#: Bytes of a request that nobody reads: more than any has.
+_ANY = 1 << 16
 #: Seconds that members get to find another owner when this one goes: one issuer call.
 HANDOVER = 5.0
 
@@ -205,6 +207,8 @@ class Broker:
             self._rules.check_peer(connection)
         except NotLeased as refused:
             _wire.send(connection, _wire.error_head(refused))
+            # Closed before it has asked, it would see a broken pipe, and not why.
+            connection.recv(_ANY)
             return False
         request = _wire.receive(connection)
         pid, _ = peer(connection)
