@@ -12,7 +12,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from . import _current
@@ -32,7 +31,7 @@ from .credentials import Credentials
 from .errors import LeaseClosed, MLSecretsError, OwnerGone
 from .events import Event, Journal
 from .exposure import Exposures
-from .grant import Grant
+from .grant import Fate, Grant, Outcome, Terms
 from .issuer import Source
 from .memory import Posture
 from .report import EndedGrant, ExitReport
@@ -67,6 +66,8 @@ class TenantGrant:
         #: Whether this is a forked child's copy: the parent's process holds the lease.
         self.forgotten = False
         self.closed = False
+        #: Those of the last credentials that were read here, once it is closed.
+        self.terms: Terms | None = None
         self._secrets: list[Credentials] = []
         self._tenant = tenant
         self._opening = threading.Lock()
@@ -142,6 +143,7 @@ class TenantGrant:
     def close(self) -> None:
         """Give it to nobody any more."""
         self.closed = True
+        self.terms = self._attached.terms
         self._secrets = self._attached.drop()
 
     def shred(self) -> int:
@@ -493,32 +495,45 @@ class Tenant:
         journal.close()
 
 
-def _leave(membership: Membership | None, names: Sequence[str]) -> Mapping[str, Any]:
+def _leave(
+    membership: Membership | None, names: Sequence[str]
+) -> Mapping[str, Any] | None:
     """Have the owner end them, as far as nobody else holds them; what became of them.
 
-    If it has gone, what it held ends at its TTL, or has been ended by itself.
+    None if it has gone.
     """
-    if membership is not None and names:
-        with suppress(OwnerGone):
-            return membership.leave(names)
-    return {}
+    if membership is None or not names:
+        return {}
+    try:
+        return membership.leave(names)
+    except OwnerGone:
+        return None
 
 
 def _reports(
-    ending: Iterable[TenantGrant], told: Mapping[str, Any], *, exiting: bool
+    ending: Iterable[TenantGrant], told: Mapping[str, Any] | None, *, exiting: bool
 ) -> dict[str, ExitReport]:
     """What the owner told of their end, and what was found of them here."""
     clock, held = _current.clock(), list(ending)
     now = clock.monotonic()
     shredded = shred(held, _current.options().sweeping, clock, exiting=exiting)
-    return {
-        name: ExitReport(
-            name,
-            tuple(EndedGrant.from_dict(end, now) for end in told.get(name, ())),
-            shredded[name],
-        )
-        for name in shredded
-    }
+    reports = {}
+    for grant in held:
+        if told is None:
+            ended = _left_alone(grant, now)
+        else:
+            ends = told.get(grant.name, ())
+            ended = tuple(EndedGrant.from_dict(end, now) for end in ends)
+        reports[grant.name] = ExitReport(grant.name, ended, shredded[grant.name])
+    return reports
+
+
+def _left_alone(grant: TenantGrant, now: float) -> tuple[EndedGrant, ...]:
+    """What is known of the end of a lease whose owner has gone before it."""
+    if grant.terms is None:
+        return ()
+    outcome = Outcome(Fate.ENDS_AT_TTL, "the process that held it has gone")
+    return (EndedGrant.at(grant.terms, outcome, now),)
 
 
 _tenant = Tenant()

@@ -151,6 +151,12 @@ class AttachedGrant:
         if cached is not None:
             self._cached = _Cached(cached.grant, self._clock.monotonic())
 
+    @property
+    def terms(self) -> Terms | None:
+        """Those of what is cached, if anything is."""
+        cached = self._cached
+        return None if cached is None else cached.grant.terms
+
     def drop(self) -> list[Credentials]:
         """Forget what is cached, and say what that was."""
         with self._turn:

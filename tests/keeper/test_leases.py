@@ -107,7 +107,7 @@ def test_what_is_held_is_released() -> None:
     async def work() -> Lease:
         async with lease("train-data") as data:
             assert data.snapshot().terms.generation == 1
-        return data  # type: ignore[no-any-return]
+        return data
 
     assert fates(asyncio.run(work())) == {Fate.REVOKED}
 

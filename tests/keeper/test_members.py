@@ -34,6 +34,8 @@ class Holding(Owner):
         self.told: list[Tell] = []
         self.admitted: list[str] = []
         self.dismissed: list[str] = []
+        #: Set once it is asked to let go of something.
+        self.asked = threading.Event()
         #: Set, unless a test wants an answer to wait.
         self.open = threading.Event()
         self.open.set()
@@ -47,6 +49,7 @@ class Holding(Owner):
         return lambda: self.told.remove(tell)
 
     def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
+        self.asked.set()
         self.open.wait(10)
         self.dismissed += scopes
         return {scope: ExitReport(scope, (), ShredReport(1)) for scope in scopes}
@@ -175,7 +178,12 @@ def test_a_member_that_is_stopped_holds_up_nobody() -> None:
     member = Member(ours, 0)
     with theirs:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-        telling = Background(lambda: [member.tell(event()) for _ in range(500)])
+
+        def tell() -> None:
+            for _ in range(500):
+                member.tell(event())
+
+        telling = Background(tell)
         telling.join()
         assert telling.error is None
         member.offer({"leaving": True})
@@ -189,7 +197,7 @@ def test_an_owner_that_closes_still_answers_who_is_leaving(
     joined.membership.join("data")
     owner.open.clear()
     leaving = Background(lambda: joined.membership.leave(["data"]))
-    assert eventually(lambda: [m for m in owner.broker.members if m.answered])
+    assert owner.asked.wait(10)
     closing = Background(owner.broker.close)
     closing.join()
     owner.open.set()

@@ -80,3 +80,20 @@ def test_a_keeper_that_dies_is_replaced_once(
     assert {event["pid"] for event in events(journal, "issued")} == {first, second}
     for trainer in trainers:
         assert trainer.ended() == 0
+
+
+LAST = """
+with lease("train-data") as data:
+    data.snapshot()
+    os.kill(keeper(), signal.SIGKILL)
+tell([str(end) for end in data.report.ended])
+"""
+
+
+def test_a_block_whose_keeper_died_in_its_last_instant_says_so(start: Start) -> None:
+    """Nobody is left to revoke what it held: the report does not claim it."""
+    trainer = start(LAST)
+    (ended,) = trainer.says()
+    assert "ends at TTL" in ended
+    assert "has gone" in ended
+    assert trainer.ended() == 0
