@@ -29,6 +29,7 @@ from . import botocore, ours
 HANGS = 10.0
 PROGRAMS: dict[str, Callable[[Any], Any]] = {
     "ours": ours.Program,
+    "kept": ours.Kept,
     "revealing": ours.Revealing,
     "ungated": ours.Ungated,
     "botocore": botocore.Program,

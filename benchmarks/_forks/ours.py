@@ -11,7 +11,7 @@ import sys
 import threading
 from contextlib import ExitStack, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mlsecrets import Reference, _current, _sigv4_key, configure, lease
 from mlsecrets._late import _connection as late
@@ -40,6 +40,8 @@ _LOCKS = (type(threading.Lock()), type(threading.RLock()))
 class Program:
     """What forks."""
 
+    KEEPER: Literal["thread", "process"] = "thread"
+
     def __init__(self, place: Any) -> None:
         self._place = place
         self._exits = ExitStack()
@@ -47,7 +49,7 @@ class Program:
         self._renewing = 0
 
     def __enter__(self) -> Program:
-        configure(self._place.manifest, sweep="never")
+        configure(self._place.manifest, sweep="never", keeper=self.KEEPER)
         self._leases = self._exits.enter_context(lease(*SCOPES))
         self._exits.callback(self._ended.set)
         for number in range(READERS):
@@ -68,7 +70,7 @@ class Program:
         """Have every lease replaced; now and then the login as well."""
         self._renewing += 1
         try:
-            if number % LOGIN_EVERY == 0:
+            if number % LOGIN_EVERY == 0 and self.KEEPER == "thread":
                 stack: Any = _current.session()._stack  # noqa: SLF001  no public way
                 for login in stack.logins.values():
                     login.invalidate(login.snapshot().terms.generation)
@@ -112,6 +114,12 @@ class Program:
             credentials = self._leases[scope].snapshot().credentials
             with contextlib.suppress(KeyError):
                 _sign(credentials)
+
+
+class Kept(Program):
+    """The same as a member of a keeper, which has issuers and logins to itself."""
+
+    KEEPER = "process"
 
 
 class Revealing(Program):

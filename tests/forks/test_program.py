@@ -25,8 +25,8 @@ def test_children_read_and_have_nothing_else_of_their_parents() -> None:
     done = subprocess.run(
         [
             *(sys.executable, str(SCRIPT), "--over", "TLS"),
-            *("--looked-at", "6", "--hard", "12", "--revealing", "0"),
-            *("--peer", "0"),
+            *("--looked-at", "6", "--hard", "12", "--keeper", "0"),
+            *("--revealing", "0", "--peer", "0"),
         ],
         capture_output=True,
         check=False,
