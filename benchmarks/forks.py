@@ -16,7 +16,7 @@ of it are planted, and must be found in every child.
 *Hard*: renewals, readers and forks as fast as they go; nobody looks, every child must
 read a lease. One that says nothing for 10 s hangs.
 
-Beside it, the same in a member of a keeper, which alone talks to the issuers; with boto3
+Beside it, the same in a member of a keeper, which alone talks to issuers; with boto3
 as two of the readers, which insists on the session token as a string and copies it:
 those copies are the parent's, and every child inherits them; and botocore's own
 refreshable credentials, refreshed by the store's STS.
