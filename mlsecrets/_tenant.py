@@ -264,14 +264,17 @@ class Tenant:
     def would_end(self, *names: str) -> list[str]:
         """Those of these leases that nobody else holds here."""
         with self._changed:
-            return [name for name in names if self._grants[name].users == 1]
+            held = [self._grants[name] for name in names if name in self._grants]
+            return [grant.name for grant in held if grant.users == 1]
 
     def release(self, *names: str, exiting: bool = False) -> dict[str, ExitReport]:
         """Let go of leases; those that nobody here holds are left, and reported on."""
         ending = []
         with self._changed:
             for name in names:
-                grant = self._grants[name]
+                grant = self._grants.get(name)
+                if grant is None:
+                    continue  # `close` has ended it under a thread that lives on
                 grant.users -= 1
                 if grant.users == 0:
                     ending.append(self._grants.pop(name))
@@ -354,7 +357,8 @@ class Tenant:
                     pause(_current.clock(), seconds)
         finally:
             with self._changed:
-                self._moving = None
+                if self._moving is membership:
+                    self._moving = None
 
     def await_other(self, lost: Membership) -> bool:
         """Wait until another owner is found; False if that takes too long."""
