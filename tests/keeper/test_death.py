@@ -110,6 +110,27 @@ def test_an_orderly_end_is_reported_and_leaves_nothing(
     assert of_trainer == ["shredded"]
 
 
+HOLDING = """
+held = hold("train-data")
+tell(raw(held))
+"""
+
+
+def test_what_is_held_to_the_end_of_the_process_is_revoked(
+    mlsecrets_stack: DevStack, start: Start
+) -> None:
+    """`hold` without a block; also where only its own descendants may connect."""
+    trainer = start(HOLDING, options={"peers": "descendants"})
+    copied = trainer.says()
+    assert trainer.ended() == 0
+    assert Thief(mlsecrets_stack, copied).refused() == "AccessDenied"
+    of_lease = [e for e in events(trainer.journal) if e["scope"] == "train-data"]
+    names = [event["event"] for event in of_lease]
+    assert names == [
+        *("issued", "joined", "attached", "left", "revoked", "shredded", "shredded")
+    ]
+
+
 SAVING = """
 try:
     with lease("train-data") as data:
