@@ -65,7 +65,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--kills", type=int, default=20)
     options = parser.parse_args()
-    with DevStack(ttl=3600) as stack:
+    # Short, because the store's policies name what was revoked until it has expired.
+    with DevStack(ttl=TTL) as stack:
         costs(stack, options.rounds)
     with DevStack(ttl=TTL) as stack, tempfile.TemporaryDirectory() as folder:
         return worth(stack, Path(folder), options.kills)
