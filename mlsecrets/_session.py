@@ -247,7 +247,8 @@ class Session:
 
     def admit(self, scope: str, tell: Callable[[Event], None]) -> Callable[[], None]:
         """Hold a scope for a member, and tell it what happens; a function to stop."""
-        broker = self._broker
+        with self._lock:  # who is quick asks while the broker is still being made
+            broker = self._broker
         if broker is None:
             raise OwnerGone("the process that owned the leases has ended them")
         listener = Listener(tell, scope=scope)
