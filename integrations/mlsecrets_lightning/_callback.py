@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from mlsecrets import Reference, refuse_secrets
+from mlsecrets import refuse_secrets
 
 from ._leaks import refuse_hyperparameters
 from ._objects import (
     LEASED,
     check_writable,
+    join,
     leased,
     plain_s3_is_leased,
     stores_are_leased,
@@ -25,8 +26,13 @@ class LeaseCallback(Callback):
     """Fails before the first batch, not at the first checkpoint.
 
     The named leases have to be open and valid, in each rank. Every `ModelCheckpoint`
-    must have a folder that an open lease may write to; in a spawned rank, a folder at
-    ``s3://`` becomes ``leases3://``, since plain ``s3://`` is not leased there.
+    must have a folder that an open lease may write to.
+
+    A rank that the Trainer spawned or forked has no block of its own, and would be a
+    worker, who may not write. So it joins the named leases and those of checkpoint
+    folders here, until it ends: as if the block were around it, without a call to the
+    issuer. What a rank reads earlier than this, such as ``ckpt_path="last"``, is read
+    as by a worker.
 
     Hyper-parameters and checkpoints that hold a live secret are refused before they
     are written: hyper-parameters of the module, the data module and the loggers, and
@@ -54,7 +60,7 @@ class LeaseCallback(Callback):
             SecretLeak: a hyper-parameter holds a live secret.
         """
         for scope in self.scopes:
-            Reference(scope).source().snapshot()
+            join(scope)
         if stage == "fit":
             for callback in trainer.checkpoint_callbacks:
                 if isinstance(callback, ModelCheckpoint) and callback.dirpath:

@@ -6,7 +6,7 @@ import os
 
 import fsspec.config
 
-from mlsecrets import Reference, open_scopes
+from mlsecrets import hold, open_scopes
 from mlsecrets.errors import NotLeased
 
 PLAIN = "s3://"
@@ -23,8 +23,27 @@ def leased(path: str | os.PathLike[str]) -> str:
     return LEASED + text.removeprefix(PLAIN) if text.startswith(PLAIN) else text
 
 
+def join(scope: str) -> None:
+    """Make sure that an open lease is there and valid, and held by this process.
+
+    Raises:
+        NotLeased: it is not open, here or at the owner of this process's leases.
+        LeaseExpired: it has expired, and the issuer gives nothing new.
+    """
+    known = [view.name for view in open_scopes()]
+    if scope not in known:
+        # `hold` would open it, and not end it with the block that is missing.
+        raise NotLeased(
+            f"no lease of {scope} is open; open: {', '.join(known) or 'none'}",
+            remedy=f'open one around the whole program: with lease("{scope}"): …',
+        )
+    hold(scope).snapshot()
+
+
 def check_writable(url: str) -> None:
     """Make sure that an object can be written now, without asking the store.
+
+    In a rank without a block of its own, the lease that covers it is joined.
 
     Args:
         url: ``leases3://bucket/key``.
@@ -37,7 +56,7 @@ def check_writable(url: str) -> None:
     known = open_scopes()
     for view in known:
         if view.covers("write", bucket, key):
-            Reference(view.name).source().snapshot()
+            hold(view.name).snapshot()
             return
     have = "; ".join(
         f"{view.name} ({', '.join(map(str, view.access))})" for view in known

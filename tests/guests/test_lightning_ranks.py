@@ -1,4 +1,4 @@
-"""Ranks in processes of their own: they read their parent's leases."""
+"""Ranks in processes of their own, however Lightning starts them."""
 
 from __future__ import annotations
 
@@ -9,21 +9,30 @@ import sys
 import uuid
 from pathlib import Path
 
+import mlflow
 import pytest
 
 from mlsecrets.devstack import DevStack
+from mlsecrets_mlflow import tracking
 
 
 @pytest.mark.parametrize(
-    ("strategy", "scheme"), [("ddp_fork", "leases3"), ("ddp_spawn", "s3")]
+    ("strategy", "scheme"),
+    [("ddp", "s3"), ("ddp_fork", "leases3"), ("ddp_spawn", "s3")],
 )
-def test_ranks_read_and_write_on_their_parents_leases(
-    platform: DevStack, data: None, tmp_path: Path, strategy: str, scheme: str
+def test_ranks_read_write_and_log_on_one_owners_leases(
+    address: str,
+    platform: DevStack,
+    data: None,
+    tmp_path: Path,
+    *,
+    strategy: str,
+    scheme: str,
 ) -> None:
-    """Two of them; neither logs in, neither asks an issuer."""
+    """Two of them; one process logs in and asks issuers, the others join it."""
     journal = tmp_path / "journal"
     folder = f"run-{uuid.uuid4().hex[:8]}"
-    child = subprocess.run(
+    run = subprocess.run(
         [
             sys.executable,
             "-m",
@@ -31,6 +40,7 @@ def test_ranks_read_and_write_on_their_parents_leases(
             str(platform.manifest_path),
             strategy,
             f"{scheme}://checkpoints/{folder}",
+            address,
         ],
         env={**os.environ, "MLSECRETS_JOURNAL": str(journal)},
         cwd=Path(__file__).parents[2],
@@ -39,13 +49,29 @@ def test_ranks_read_and_write_on_their_parents_leases(
         timeout=110,
         check=False,
     )
-    assert child.returncode == 0, child.stderr
-    best = child.stdout.split()[-1]
+    assert run.returncode == 0, run.stderr
+    best = run.stdout.split()[-1]
     store = platform.admin_s3()
     store.head_object(Bucket="checkpoints", Key=f"{folder}/{best.rpartition('/')[2]}")
     store.close()
+    with tracking(address):
+        (logged,) = mlflow.search_runs(
+            experiment_names=["ranks"],
+            filter_string=f"attributes.run_name = '{strategy}'",
+            output_format="list",
+        )
+    assert logged.info.status == "FINISHED"
+    assert "loss" in logged.data.metrics
     events = [json.loads(line) for line in journal.read_text().splitlines()]
-    assert len({event["pid"] for event in events}) == 1
-    attached = [e for e in events if e["event"] == "attached"]
-    assert len({event["worker"] for event in attached}) == 2
-    assert {event["scope"] for event in attached} == {"train-data", "checkpoints"}
+    (owner,) = {e["pid"] for e in events if e["event"] in {"issued", "replaced"}}
+    joined = [e for e in events if e["event"] == "joined"]
+    assert {event["scope"] for event in joined} == {
+        "train-data",
+        "checkpoints",
+        "mlflow",
+    }
+    # Where Lightning starts the program again, its first process is a rank itself.
+    assert len({event["worker"] for event in joined} - {owner}) == 1 + (
+        strategy != "ddp"
+    )
+    assert not [e for e in events if e["event"] == "refused"]
