@@ -13,6 +13,7 @@ that was forked by C code is not told by Python: it finds out when it looks for 
 
 from __future__ import annotations
 
+import logging  # noqa: F401  see the end: its lock is to be taken after ours
 import os
 import threading
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 #: late is better than never.
 LONGEST = 5.0
 #: The same for an import, which takes its time where packages lie on a network.
-LONGEST_IMPORT = 60.0
+LONGEST_IMPORT = 10.0
 
 
 class Forgetful(Protocol):
@@ -71,6 +72,10 @@ def importing() -> AbstractContextManager[Any]:
 
     Other steps go on meanwhile. Not to be entered inside of `held_off`.
     """
+    # Of what a library imports, this has a hook: registered while a fork waits for us,
+    # its lock would be released after that fork without having been taken before.
+    import concurrent.futures.thread  # noqa: F401
+
     notice()
     return _imports
 
@@ -165,6 +170,8 @@ def _in_parent() -> None:
         gate.release()
 
 
+# Hooks that were registered last are called first. An import makes loggers, which takes
+# the lock that logging's own hook holds: that one has to wait behind ours.
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(
         before=_before, after_in_parent=_in_parent, after_in_child=_in_child

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from mlsecrets.issuers._http import HTTPClient
 from mlsecrets.memory import SecretBuffer
 from mlsecrets.sweep._helper_process import helper_process
 from tests.broker.owner import Owner
-from tests.forks.children import Stop, run_in_child
+from tests.forks.children import LONGEST, Stop, run_in_child
 from tests.issuers.peers import FINE, Peer, certificate, read_request, sealed
 from tests.life import Background
 
@@ -304,3 +305,45 @@ def test_a_child_can_import_what_its_parent_was_importing(
     run_in_child(use)
     using.join()
     assert using.error is None
+
+
+LOGGING = """
+import sys
+assert "logging" not in sys.modules
+from mlsecrets import _forks
+import logging, os, threading
+_forks.LONGEST = _forks.LONGEST_IMPORT = threading.TIMEOUT_MAX
+forking = threading.get_ident()
+inside = threading.Event()
+def work():
+    with _forks.importing():
+        inside.set()
+        while sys._current_frames()[forking].f_code.co_name != "_before":
+            pass
+        logging.getLogger("of.a.library")
+        from concurrent.futures import ThreadPoolExecutor
+thread = threading.Thread(target=work)
+thread.start()
+inside.wait()
+if os.fork() == 0:
+    os._exit(0)
+os.wait()
+thread.join()
+"""
+
+
+def test_a_fork_and_an_import_do_not_wait_for_each_other() -> None:
+    """A library makes loggers as it is imported, and logging has a hook of its own.
+
+    Whichever of us was imported first.
+    """
+    done = subprocess.run(
+        [
+            *(sys.executable, "-W", "ignore:.*multi-threaded.*:DeprecationWarning"),
+            *("-c", LOGGING),
+        ],
+        check=True,
+        capture_output=True,
+        timeout=LONGEST,
+    )
+    assert done.stderr == b""
