@@ -24,6 +24,7 @@ from .events import Recorder
 from .exposure import Exposures
 from .grant import Ending, Grant, Outcome
 from .issuer import Issuer
+from .memory import Opaque
 from .scope import Scope
 
 #: Seconds for a call that nobody can do without: the first, or the one after the end.
@@ -32,7 +33,7 @@ PATIENCE = 10.0
 SOON = 0.05
 
 
-class LiveGrant:
+class LiveGrant(Opaque):
     """Holds one scope's grant, keeps it valid, and ends it.
 
     Args:
@@ -44,6 +45,9 @@ class LiveGrant:
         patience: seconds past the end for which readers wait for an issuer that is
             away, before they are told that the lease has expired.
     """
+
+    WHAT = "a lease's source"
+    INSTEAD = "send the lease, or its reference"
 
     def __init__(
         self,

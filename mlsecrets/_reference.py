@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from . import _current
 from ._broker._job import job_name
@@ -16,6 +17,10 @@ from ._tenant import tenant
 from .errors import LeaseClosed, NotLeased
 from .issuer import Source
 from .view import ScopeView
+
+#: Where the owner listens whose reference came here last. Workers that are older than
+#: the block (a forkserver's, joblib's) learn it in no other way.
+_shown: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Reference:
     scope: str
     socket: str | None = field(default=None, repr=False, compare=False)
     owner: int | None = field(default=None, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_arrived, (self.scope, self.socket, self.owner))
 
     def source(self) -> Source:
         """Where this process reads the lease: its own, or its owner's socket.
@@ -52,7 +60,7 @@ class Reference:
                 f"lease {self.scope} has ended: its block was left",
                 remedy="keep the work that needs it inside the with block",
             )
-        path = owner_socket() or (Path(self.socket) if self.socket else None)
+        path = _other_socket(self.socket)
         if path is None:
             raise NotLeased(
                 f"no lease of {self.scope} is open, here or in a parent process",
@@ -75,36 +83,51 @@ class Reference:
         raise NotLeased(f"no lease of {self.scope} is open")
 
 
+def _arrived(scope: str, socket: str | None, owner: int | None) -> Reference:
+    """A reference as it was sent; if from another process, it shows the way to it."""
+    global _shown  # noqa: PLW0603  a process has one
+    if socket is not None and owner != os.getpid():
+        _shown = socket
+    return Reference(scope, socket, owner)
+
+
 def owner_socket() -> Path | None:
     """The socket of the process that owns this one's leases, if it is another.
 
-    It is the one that a parent process has left in the environment, or that of this
-    process's job.
+    It is the one that a parent process has left in the environment; or that of this
+    process's job; or, if there is neither, the one that a reference brought here.
     """
+    path = _other_socket(None)
+    return None if path is None else Path(path)
+
+
+def _other_socket(shown: str | None) -> str | None:
     session = _current.current()
     own = session.place if session is not None else None
-    inherited = os.environ.get(ENVIRONMENT)
-    path = Path(inherited) if inherited else _socket_of_job()
-    return None if own is not None and own.socket == path else path
+    path = os.environ.get(ENVIRONMENT)
+    if not path:
+        name = job_name(os.environ)
+        if name is not None:
+            # A job has one place on each node: a reference may come from another node.
+            path = _existing(_job_socket(name))
+        else:
+            path = shown or _existing(_shown)
+    return None if own is not None and str(own.socket) == path else path
 
 
-def _socket_of_job() -> Path | None:
-    name = job_name(os.environ)
-    if name is None:
-        return None
-    path = _job_socket(name)
-    return path if path.exists() else None
+def _existing(path: str | None) -> str | None:
+    return path if path is not None and os.path.lexists(path) else None
 
 
 @lru_cache(maxsize=8)
-def _job_socket(name: str) -> Path:
+def _job_socket(name: str) -> str:
     # Kept, as readers ask for every signature; `connect` looks at the folder again.
-    return Place.of_job(name).socket
+    return str(Place.of_job(name).socket)
 
 
 def owner() -> Attachment | None:
     """This process's attachment to its owner, if another process is the owner."""
-    path = owner_socket()
+    path = _other_socket(None)
     return None if path is None else attachment(path)
 
 
@@ -119,7 +142,7 @@ def views(*, fresh: bool, socket: str | None = None) -> tuple[ScopeView, ...]:
     own = session.views() if session is not None else ()
     attached = owner()
     if attached is None and socket is not None and not own:
-        attached = attachment(Path(socket))
+        attached = attachment(socket)
     if attached is None:
         return own
     names = {view.name for view in own}

@@ -13,7 +13,7 @@ from ..credentials import Credentials, rebuild
 from ..errors import LeaseExpired, MLSecretsError, OwnerGone
 from ..exposure import Exposures
 from ..grant import Grant, Terms
-from ..memory import SecretBuffer
+from ..memory import Opaque, SecretBuffer
 from ..view import ScopeView
 from . import _wire
 from ._place import Place
@@ -40,6 +40,24 @@ class Attachment:
         self._lock = threading.Lock()
         self._grants: dict[str, AttachedGrant] = {}
         self._views: tuple[ScopeView, ...] | None = None
+        self._seen = self._identity()
+
+    def look(self) -> None:
+        """Have everything asked for anew if another socket is there than before."""
+        seen = self._identity()
+        if seen is None or seen == self._seen:
+            return  # if it is gone, what was read from it may still be used
+        with self._lock:
+            self._seen, self._views = seen, None
+            for grant in self._grants.values():
+                grant.ask_now()
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            status = self._path.lstat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
 
     def source(self, scope: str) -> AttachedGrant:
         """The lease of a scope; nothing is asked before the first snapshot."""
@@ -66,8 +84,11 @@ class _Cached:
     ask_at: float
 
 
-class AttachedGrant:
+class AttachedGrant(Opaque):
     """One lease of the owner's: the same two methods as the owner's own."""
+
+    WHAT = "a lease's source"
+    INSTEAD = "send the lease, or its reference"
 
     def __init__(self, path: Path, scope: str, clock: Clock) -> None:
         self._path = path
@@ -253,17 +274,23 @@ def _ask(
     return head, secret
 
 
-_attachments: dict[Path, Attachment] = {}
+_attachments: dict[str, Attachment] = {}
 _attachments_lock = threading.Lock()
 
 
-def attachment(path: Path) -> Attachment:
-    """This process's one attachment to a socket."""
+def attachment(path: str) -> Attachment:
+    """This process's one attachment to a socket.
+
+    Its leases are asked for anew if somebody else listens there by now: the path is
+    used again, by the next block of its owner or by the next owner.
+    """
     notice()
     with _attachments_lock:
-        if path not in _attachments:
-            _attachments[path] = Attachment(path)
-        return _attachments[path]
+        found = _attachments.get(path)
+        if found is None:
+            found = _attachments[path] = Attachment(Path(path))
+    found.look()
+    return found
 
 
 def _forget() -> None:

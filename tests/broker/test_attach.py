@@ -202,3 +202,14 @@ def test_closing_takes_the_socket_away(owner: Owner) -> None:
     assert extra.path.exists()
     extra.close()
     assert not extra.path.parent.exists()
+
+
+def test_another_owner_at_the_same_path_is_asked_at_once(owner: Owner) -> None:
+    """What a worker has from the block before may be revoked by now."""
+    reference = Reference("data")
+    assert reference.source().snapshot().terms.generation == 1
+    owner.broker.close()
+    owner.live.invalidate(1)
+    assert reference.source().snapshot().terms.generation == 1  # there is nobody to ask
+    owner.broker = owner.serve()
+    assert reference.source().snapshot().terms.generation == 2

@@ -245,13 +245,17 @@ if __name__ == "__main__":
         print(*parallel(delayed(read_token)(sent) for _ in range(2)))
         with context.Pool(1) as late:
             print(late.apply(read_token, (sent,)))
+            print(late.apply(read_token, (Reference("data"),)))
     get_reusable_executor().shutdown()
     owner.close()
 """
 
 
 def test_a_reference_shows_older_workers_the_way() -> None:
-    """A forkserver, its pool and joblib's workers, all from before the block."""
+    """A forkserver, its pool and joblib's workers, all from before the block.
+
+    Once it has come, what knows only the scope, or a URL, finds it as well.
+    """
     done = subprocess.run(
         [sys.executable, "-c", EARLY],
         capture_output=True,
@@ -261,4 +265,4 @@ def test_a_reference_shows_older_workers_the_way() -> None:
         timeout=60,
     )
     assert done.stderr == ""
-    assert done.stdout.splitlines() == [TOKEN, f"{TOKEN} {TOKEN}", TOKEN]
+    assert done.stdout.splitlines() == [TOKEN, f"{TOKEN} {TOKEN}", TOKEN, TOKEN]

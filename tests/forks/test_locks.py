@@ -287,7 +287,7 @@ def test_a_grandchild_reads_while_its_parent_was_reading(owner: Owner) -> None:
 
     def body() -> None:
         read()
-        attached = attachment(owner.broker.path)
+        attached = attachment(str(owner.broker.path))
         kept = attached.source("data")
 
         def read_kept() -> None:
