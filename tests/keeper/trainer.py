@@ -130,7 +130,7 @@ def is_keeper(pid: int) -> bool:
     return False
 
 
-def eventually(what: Any, seconds: float = 20.0) -> Any:
+def eventually(what: Any, seconds: float = 30.0) -> Any:
     """What a function returns, once it is true; or what it returned last."""
     until = time.monotonic() + seconds
     while not (found := what()) and time.monotonic() < until:
