@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import os
+import shutil
 import signal
 import threading
 from multiprocessing import get_context
@@ -20,6 +21,7 @@ from mlsecrets.events import Event
 from mlsecrets.grant import Fate
 from tests.keeper.trainer import events, eventually
 from tests.life import Background
+from tests.real.conftest import Edit
 
 _PR_GET_DUMPABLE = 3
 
@@ -131,6 +133,30 @@ def test_events_reach_the_trainer(stack: DevStack, journal: Path) -> None:
     # Each is written down once, by whom it happened to.
     lines = [line for line in events(journal) if line["scope"] == "train-data"]
     assert len(lines) == len({tuple(map(str, line.items())) for line in lines})
+
+
+def test_a_lease_that_will_end_is_told_in_time(
+    stack: DevStack, edited: Edit, journal: Path, tmp_path: Path
+) -> None:
+    """The keeper may not log in again: the trainer hears it while all is valid."""
+    secret_id = tmp_path / "secret-id"
+    shutil.copy(stack.openbao.secret_id_file, secret_id)
+    manifest = edited((f'"{stack.openbao.secret_id_file}"', f'"{secret_id}"'))
+    configure(manifest, keeper="process", journal=journal)
+    doomed: list[Event] = []
+    with lease("train-data") as data:
+        data.subscribe(doomed.append, "doomed")
+        secret_id.write_text("00000000-0000-0000-0000-000000000000")
+        login = events(journal, "issued")[0]
+        assert login["scope"] == "login:bao"
+        accessor = {"accessor": login["lease_id"]}
+        admin = stack.openbao.admin()
+        assert admin.request("POST", "auth/token/revoke-accessor", accessor).ok
+        data.reject(data.snapshot().terms.generation)
+        assert eventually(lambda: doomed)
+        assert data.doomed is not None
+        assert 0 < data.doomed <= stack.ttl
+        assert data.snapshot().terms.generation == 1
 
 
 @pytest.mark.usefixtures("stack")
