@@ -44,7 +44,8 @@ def use_at(stack: DevStack, edited: Edit) -> Callable[[str], None]:
     )
 
     def use(address: str) -> None:
-        configure(edited((line, f'access = ["use {address}"]')))
+        ours = f'access = ["use {address}"]\nworkers = true'
+        configure(edited((line, ours)))
 
     return use
 
