@@ -120,7 +120,8 @@ class Owners:
         self._ended.set()
         if self._watcher is not None:
             self._watcher.join()
-        living = self._living() if ray.is_initialized() else []
+        started = [owned for owned in self._living() if owned.actor is not None]
+        living = started if ray.is_initialized() else []
         ending = {owned.actor.end.remote(): owned for owned in living}
         if ending:
             ray.wait(list(ending), num_returns=len(ending), timeout=ENDING)
@@ -228,4 +229,6 @@ def _note(owned: _Owned, error: MLSecretsError) -> None:
 
 
 def _on_node(node: Node, error: MLSecretsError) -> MLSecretsError:
+    if str(node) in error.message:
+        return error
     return type(error)(f"on node {node}: {error.message}", remedy=error.remedy)
