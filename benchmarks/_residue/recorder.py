@@ -97,6 +97,12 @@ class _Forward(BaseHTTPRequestHandler):
         self.wfile.write(content)
         self.wfile.flush()
 
+    def handle_expect_100(self) -> bool:
+        """Let a client that asks first send its body, at once."""
+        told = super().handle_expect_100()
+        self.wfile.flush()
+        return told
+
     def do_GET(self) -> None:
         self._forward()
 
