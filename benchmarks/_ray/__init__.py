@@ -1,0 +1,1 @@
+"""Leased runs on a real Ray cluster of several nodes on one machine."""
