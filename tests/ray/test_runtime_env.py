@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -56,10 +57,20 @@ def test_one_that_holds_a_secret_is_refused(
     assert token not in said
 
 
-def test_another_is_what_was_asked_for(token: str) -> None:
-    """Nothing is added, and nothing lost."""
+def test_another_gets_our_hook_and_nothing_else(token: str) -> None:
+    """Nothing is lost, and what is added is the name of a function."""
     options = {"env_vars": {"MLSECRETS_SOCK": "/run/x"}, "pip": ["polars"]}
-    assert runtime_env(**options) == options
+    hook = {"worker_process_setup_hook": "mlsecrets_ray.setup_hook"}
+    assert runtime_env(**options) == {**options, **hook}
+
+
+def test_a_hook_named_by_the_user_stays_plain_text() -> None:
+    """As it has to be for jobs that are submitted."""
+    made = runtime_env(worker_process_setup_hook="their.hook", env_vars={"A": "1"})
+    assert json.loads(json.dumps(made)) == {
+        "worker_process_setup_hook": "mlsecrets_ray.setup_hook",
+        "env_vars": {"A": "1", "MLSECRETS_RAY_NEXT_HOOK": "their.hook"},
+    }
 
 
 def test_one_of_somebody_elses_making_is_passed_on_as_it_is(token: str) -> None:
