@@ -22,7 +22,7 @@ SCOPES = "train-data", "checkpoints", "mlflow"
 
 def main(manifest: str, strategy: str, folder: str, mlflow: str) -> None:
     """Train for an epoch; print where the checkpoint is."""
-    mlsecrets.configure(manifest)
+    mlsecrets.configure(manifest, sweep="never")
     torch.set_num_threads(1)
     with mlsecrets.lease(*SCOPES), tracking(mlflow):
         checkpoint = ModelCheckpoint(dirpath=folder)

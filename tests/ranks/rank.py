@@ -112,6 +112,8 @@ class Rank:
 
     def fork_worker(self, key: str, folder: str) -> int:
         """A process without a block, that reads until there is a file `stop`."""
+        from mlsecrets.storage import boto3  # noqa: F401  once, not in each of them
+
         pid = os.fork()
         if pid == 0:
             try:
