@@ -169,9 +169,11 @@ def memory_of(pid: int) -> tuple[float, float]:
 def worth(stack: DevStack, folder: Path, count: int) -> int:
     """Kill, and see what follows."""
     print(f"what it is worth; {count} kills each, seconds: median (slowest)")
-    refused = [refusal(stack, folder, "process") for _ in range(count)]
+    killed = [refusal(stack, folder, "process", number) for number in range(count)]
+    refused = [seconds for seconds, _ in killed]
     tell("trainer killed, its keeper revokes: refused after", refused)
-    left = refusal(stack, folder, "thread")
+    tell("of that, until the keeper had noticed", [noticed for _, noticed in killed])
+    left, _ = refusal(stack, folder, "thread", count)
     tell(f"the same without a keeper, TTL {TTL} s: refused after", [left])
     repaired, reads, failed = repairs(stack, count)
     tell("keeper killed: leases held by the next one after", repaired)
@@ -232,16 +234,22 @@ class Program:
         self.process.communicate()
 
 
-def refusal(stack: DevStack, folder: Path, kind: Kind) -> float:
-    """Seconds from the trainer's end to the store's refusal."""
-    program = Program(stack, kind, folder / "journal.jsonl")
+def refusal(
+    stack: DevStack, folder: Path, kind: Kind, number: int
+) -> tuple[float, float]:
+    """Seconds from a SIGKILL to the store's refusal, and to the keeper's notice."""
+    journal = folder / f"{number}-killed.jsonl"
+    program = Program(stack, kind, journal)
     try:
         if not program.served():
             raise RuntimeError("the store refused what was issued a moment ago")
-        killed = program.kill()
+        wall, killed = time.time(), program.kill()
         while program.served():
             time.sleep(0.005)
-        return time.monotonic() - killed
+        seconds = time.monotonic() - killed
+        events = [json.loads(line) for line in journal.read_text().splitlines()]
+        left = [event["at"] - wall for event in events if event["event"] == "left"]
+        return seconds, max(left, default=0.0)
     finally:
         program.close()
 
