@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from mlsecrets._broker import attach
 from mlsecrets._broker._place import Place
 from mlsecrets._broker._socket import ENVIRONMENT
 from tests.broker.children import Child
@@ -18,6 +19,8 @@ from tests.broker.owner import Owner
 def owner(monkeypatch: pytest.MonkeyPatch) -> Iterator[Owner]:
     made = Owner()
     monkeypatch.setenv(ENVIRONMENT, str(made.broker.path))
+    # What is read by name is kept for the process, and is not for the next test.
+    monkeypatch.setattr(attach, "_attachments", {})
     yield made
     made.close()
 
