@@ -10,11 +10,14 @@ leased file system and Train reports checkpoints through another. Calls to the i
 are counted where they pass; an owner on each node needs one for each generation.
 *crash*: a worker and an owner are killed while an actor reads. *nodes*: one joins with
 a task already waiting for it, and is lost again. *search*: after the block has ended,
-every secret that passed the wire is looked for, in the forms of `residue.py` and in
-pieces of 12 characters or more: in the files of Ray's session, in the key-value store,
-in the memory of the raylets (with the object stores), of the GCS, the dashboard and the
-agents, and in what the dashboard tells. Three planted ones have to be found: in an
-environment variable, in an object, and in a closure.
+every secret that passed the wire (of tokens the last 64 characters) is looked for, in
+the forms of `residue.py` and in pieces of 12 characters or more: in the files of Ray's
+session, in the key-value store, in the memory of the raylets (with the object stores),
+of the GCS, the dashboard and the agents, and in what the dashboard tells. Three planted
+ones have to be found: in an environment variable, in an object, and in a closure.
+
+The revoker refuses what comes by this way, as it should: a proof is made for one store,
+and here another listens in between. So sessions end at their TTL.
 """
 
 from __future__ import annotations

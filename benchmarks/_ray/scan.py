@@ -24,6 +24,8 @@ NAMESPACES = (
     *(b"tracing", b"ray_pdb", b"healthcheck", b"serve", b"mlsecrets_ray"),
     *(b"__autoscaler", b"autoscaler", b"tpu_subslice"),
 )
+#: Characters of each secret that are looked for.
+TAIL = 64
 #: In which ways secrets are planted, each to be found somewhere.
 CONTROLS = ("env_vars", "object", "closure")
 #: What the dashboard answers to.
@@ -82,11 +84,16 @@ class Found:
 
 
 def search_for(secrets: Sequence[Secret], planted: Mapping[str, str]) -> Search:
-    """A search for leased secrets, and for planted ones by how they were planted."""
+    """A search for leased secrets, and for planted ones by how they were planted.
+
+    Of tokens, which may have two thousand characters, the last ones are looked for: the
+    signature, which no other token has.
+    """
+    tails = [Secret(secret.kind, secret.value[-TAIL:]) for secret in secrets]
     controls = [
         Secret.of(f"{PLANTED} {name}", value) for name, value in planted.items()
     ]
-    return Search(forms_of([*secrets, *controls]))
+    return Search(forms_of([*tails, *controls]))
 
 
 def files(search: Search, folder: Path) -> Found:
