@@ -19,7 +19,7 @@ from .report import ExitReport, ShredReport
 
 if TYPE_CHECKING:
     from ._live import LiveGrant
-    from ._tenant import TenantGrant
+    from ._tenant_grant import TenantGrant
 
 
 class Lease(Readers):

@@ -14,7 +14,8 @@ from ._live import LiveGrant
 from ._reference import Reference
 from ._rendezvous import meet, place_of_job
 from ._session import Session
-from ._tenant import Tenant, TenantGrant
+from ._tenant import Tenant
+from ._tenant_grant import TenantGrant
 
 #: Seconds that requests under way at the end of a block get to be answered, before
 #: their credentials are ended: an answer of the store takes milliseconds.

@@ -260,6 +260,8 @@ class Session:
             stop()
             self.release(scope)
             raise
+        if (deadline := live.doomed_at) is not None:
+            listener.put(self._doomed(scope, deadline))  # told before it was there
         return stop
 
     def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
@@ -336,6 +338,11 @@ class Session:
         if os.environ.get(ENVIRONMENT) == str(broker.place.socket):
             del os.environ[ENVIRONMENT]
         broker.resign()
+
+    def _doomed(self, scope: str, deadline: float) -> Event:
+        left, wall = deadline - self.clock.monotonic(), self.clock.wall()
+        detail = {"deadline": round(wall + left, 3), "seconds_left": round(left, 3)}
+        return Event("doomed", scope, wall, os.getpid(), detail)
 
     def _report(
         self,

@@ -17,7 +17,6 @@ from typing import Any
 from . import _current
 from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
-from ._broker.attach import AttachedGrant
 from ._broker.join import Membership
 from ._forks import after_fork, notice
 from ._listeners import Listener, Listeners
@@ -26,137 +25,20 @@ from ._rendezvous import meet
 from ._session import Options, Session
 from ._shredding import shred
 from ._signals import SigtermExit
-from .clock import SYSTEM_CLOCK, pause
-from .credentials import Credentials
-from .errors import LeaseClosed, MLSecretsError, OwnerGone
+from ._tenant_grant import TenantGrant
+from .clock import pause
+from .errors import MLSecretsError, OwnerGone
 from .events import Event, Journal
-from .exposure import Exposures
-from .grant import Fate, Grant, Outcome, Terms
-from .issuer import Source
+from .grant import Fate, Outcome
 from .memory import Posture
 from .report import EndedGrant, ExitReport
 
 log = logging.getLogger("mlsecrets")
 
-#: Events after which a lease goes on, if it was doomed before.
-_GOES_ON = frozenset({"issued", "renewed", "replaced"})
 #: Seconds between tries to find another owner, at most.
 LONGEST_PAUSE = 10.0
 #: Seconds that a new lease waits for another owner, if the one there was has gone.
 SUCCESSION = 15.0
-
-
-class TenantGrant:
-    """One lease that is held at another process, as its readers see it here.
-
-    Args:
-        name: of the scope.
-        tenant: whose it is.
-    """
-
-    def __init__(self, name: str, tenant: Tenant) -> None:
-        self.name = name
-        self.users = 1
-        self.exposures = Exposures()
-        self.doomed_at: float | None = None
-        #: What clients need besides; see `ScopeView`. Known once it is open.
-        self.connection: Mapping[str, str] = {}
-        #: Whether an owner holds it for this process: it follows to the next one.
-        self.joined = False
-        #: Whether this is a forked child's copy: the parent's process holds the lease.
-        self.forgotten = False
-        self.closed = False
-        #: Those of the last credentials that were read here, once it is closed.
-        self.terms: Terms | None = None
-        self._secrets: list[Credentials] = []
-        self._tenant = tenant
-        self._opening = threading.Lock()
-        # Its own: a block that begins while this one ends is to have another.
-        self._attached = AttachedGrant(tenant.place.socket, name, SYSTEM_CLOCK)
-        self._attached.expose_to(self.exposures)
-        self._source: Source = self._attached
-
-    # -- a Source ----------------------------------------------------------------------
-
-    def snapshot(self) -> Grant:
-        """The whole grant of one generation; see `LiveGrant.snapshot`."""
-        if self.closed:
-            raise LeaseClosed(
-                f"lease {self.name} has ended: its block was left",
-                remedy="keep the work that needs it inside the with block",
-            )
-        return self._source.snapshot()
-
-    def peek(self) -> Grant | None:
-        """The grant if it is at hand, None if `snapshot` would have to ask."""
-        return None if self.closed else self._source.peek()
-
-    def ensure(self, seconds: float) -> Grant:
-        """The grant with so many seconds left; see `LiveGrant.ensure`."""
-        self.snapshot()
-        return self._source.ensure(seconds)
-
-    def invalidate(self, generation: int) -> None:
-        """Have credentials replaced that a server refused."""
-        self._source.invalidate(generation)
-
-    # -- its life ----------------------------------------------------------------------
-
-    def open(self) -> None:
-        """Have the owner hold it, and wait for its first credentials."""
-        while True:
-            with self._opening:
-                membership = self._tenant.join(self)
-            try:
-                self.snapshot()
-            except OwnerGone:
-                # It may have left just now, when it had nothing to keep.
-                if membership is None or not self._tenant.await_other(membership):
-                    raise
-            else:
-                return
-
-    def follow(self, live: LiveGrant | None) -> None:
-        """Read from a new owner: this process, or whoever answers now (None)."""
-        self.joined = True
-        self.doomed_at = None
-        if live is None:
-            self._attached.ask_now()
-        else:
-            live.adopt(self.exposures)
-            self._source = live
-            self._attached.drop()
-
-    def hear(self, event: Event, now: float) -> None:
-        """Take note of what the owner tells."""
-        if event.name == "doomed":
-            self.doomed_at = now + float(event.detail.get("seconds_left", 0.0))
-        elif event.name in _GOES_ON:
-            self.doomed_at = None
-
-    # -- its end in memory (_shredding.Ended) ----------------------------------------
-
-    def secrets(self) -> list[Credentials]:
-        """The credentials that are not yet wiped."""
-        return [held for held in self._secrets if not held.closed]
-
-    def close(self) -> None:
-        """Give it to nobody any more."""
-        self.closed = True
-        self.terms = self._attached.terms
-        self._secrets = self._attached.drop()
-
-    def shred(self) -> int:
-        """Wipe what is left of it here; how many generations that was."""
-        held = self.secrets()
-        for credentials in held:
-            credentials.close()
-        self._attached.expose_to(Exposures(keep=False))
-        return len(held)
-
-    def tell_shredded(self, figures: Mapping[str, Any]) -> None:
-        """Put that into the journal."""
-        self._tenant.note("shredded", self.name, figures)
 
 
 class Tenant:

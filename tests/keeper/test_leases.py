@@ -7,6 +7,8 @@ import ctypes
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from multiprocessing import get_context
 from pathlib import Path
@@ -135,6 +137,18 @@ def test_events_reach_the_trainer(stack: DevStack, journal: Path) -> None:
     assert len(lines) == len({tuple(map(str, line.items())) for line in lines})
 
 
+JOINS_LATE = """
+import threading
+from mlsecrets import lease
+with lease("train-data") as data:
+    told = threading.Event()
+    data.subscribe(lambda event: told.set(), "doomed")
+    while data.doomed is None and not told.wait(0.01):
+        data.snapshot()
+print("doomed")
+"""
+
+
 def test_a_lease_that_will_end_is_told_in_time(
     stack: DevStack, edited: Edit, journal: Path, tmp_path: Path
 ) -> None:
@@ -157,6 +171,15 @@ def test_a_lease_that_will_end_is_told_in_time(
         assert data.doomed is not None
         assert 0 < data.doomed <= stack.ttl
         assert data.snapshot().terms.generation == 1
+        # Also who joins only now.
+        done = subprocess.run(
+            [sys.executable, "-c", JOINS_LATE],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert done.stdout == "doomed\n", done.stderr
 
 
 @pytest.mark.usefixtures("stack")
