@@ -15,7 +15,11 @@ from .service import Service
 
 OURS, NAIVE, BOTOCORE, WATCHER = "mlsecrets", "2/3 of life", "botocore", "Vault watcher"
 RULES = (NAIVE, BOTOCORE, WATCHER, OURS)
-_PEERS = {NAIVE: Naive, BOTOCORE: Botocore, WATCHER: Watcher}
+_PEERS: dict[str, Callable[[Service, Kind, random.Random], Node]] = {
+    NAIVE: Naive,
+    BOTOCORE: Botocore,
+    WATCHER: Watcher,
+}
 
 #: Seconds of the outage, and of the bins in which calls are counted around it.
 OUTAGE, BIN = 600.0, 10.0

@@ -94,14 +94,14 @@ def test_a_coroutine_that_is_cancelled_while_leasing_leaves_no_lease(
 ) -> None:
     """What the thread still opens, it ends."""
     opening, may_open = threading.Event(), threading.Event()
-    acquire = _current.session().acquire
+    reserve = _current.session().reserve
 
-    def slowly(name: str) -> Any:
+    def slowly(name: str, place: Any) -> Any:
         opening.set()
         assert may_open.wait(10)
-        return acquire(name)
+        return reserve(name, place)
 
-    monkeypatch.setattr(_current.session(), "acquire", slowly)
+    monkeypatch.setattr(_current.session(), "reserve", slowly)
 
     async def main() -> None:
         async def job() -> None:
