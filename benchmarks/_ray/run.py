@@ -7,7 +7,7 @@ import re
 import secrets
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -15,11 +15,12 @@ import ray
 from mlsecrets.devstack import DevStack
 from mlsecrets_ray import ClusterLeases, NodeReport, leased
 
-from . import parts, scan
+from . import killed, parts, scan
 from .cluster import SmallCluster, small_cluster
+from .wait import until
 from .wire import IDENTITY, LOGIN, SESSION, Wire, listening
 
-PARTS = ("reads", "crash", "nodes", "search")
+PARTS = ("reads", "hosts", "crash", "nodes", "search", "keeper")
 SCOPES = ("train-data", "checkpoints")
 #: The nodes that work.
 NAMES = ("a", "b")
@@ -37,6 +38,8 @@ def run(only: Collection[str], seconds: float, ttl: float) -> int:
                 print(f"owners on 3 nodes: {time.monotonic() - begun:.1f} s")
                 if "reads" in only:
                     bad += _reads(creds, paths, seconds)
+                if "hosts" in only:
+                    bad += _tune(creds, paths[0]) + _serve(creds, paths[0])
                 if "crash" in only:
                     bad += _crash(creds, paths)
                 if "nodes" in only:
@@ -47,6 +50,8 @@ def run(only: Collection[str], seconds: float, ttl: float) -> int:
             bad += _calls(wire, creds.nodes, exact=not {"crash", "nodes"} & set(only))
             if "search" in only:
                 bad += _search(cluster, wire, planted)
+    if "keeper" in only:
+        bad += killed.both(("thread", "process"))
     return int(bad > 0)
 
 
@@ -99,6 +104,42 @@ def _trained(creds: ClusterLeases, paths: Sequence[str]) -> Any:
     ).fit()
 
 
+def _tune(creds: ClusterLeases, path: str) -> int:
+    from ray import tune
+
+    results = tune.Tuner(
+        tune.with_resources(parts.trial, {"cpu": 0.5}),
+        param_space={"x": tune.grid_search([1, 2]), "url": f"leases3://{path}"},
+        run_config=tune.RunConfig(
+            name="tune",
+            verbose=0,
+            storage_path="checkpoints/run-ray",
+            storage_filesystem=creds["checkpoints"].pyarrow_filesystem(),
+        ),
+    ).fit()
+    print(f"  Tune: {len(results)} trials, {results.num_errors} failed")
+    return int(results.num_errors)
+
+
+def _serve(creds: ClusterLeases, path: str) -> int:
+    from ray import serve
+
+    serve.start(proxy_location="Disabled")
+    model = serve.deployment(parts.Model).options(
+        num_replicas=2, ray_actor_options={"num_cpus": 0.1}
+    )
+    handle = serve.run(model.bind(creds["train-data"], path), route_prefix=None)
+    done, failed, until = 0, 0, time.monotonic() + 12
+    while time.monotonic() < until:
+        if handle.remote().result() == b"PAR1":
+            done += 1
+        else:
+            failed += 1
+    serve.shutdown()
+    print(f"  Serve: {done} answers of 2 replicas, {failed} wrong")
+    return failed
+
+
 def _crash(creds: ClusterLeases, paths: Sequence[str]) -> int:
     reader = (
         ray.remote(parts.Reader)
@@ -113,11 +154,11 @@ def _crash(creds: ClusterLeases, paths: Sequence[str]) -> int:
     ray.get(reader.read.remote(paths[0]))
     print(f"  a worker killed: its successor reads after {_since(begun)}")
     node = next(n["NodeID"] for n in ray.nodes() if "a" in n["Resources"])
-    before = _until(creds, node, lambda report: report.pid > 0)
+    before = until(creds, node, lambda report: report.pid > 0)
     reading = reader.read_for.remote(list(paths), 15.0)
     os.kill(before.pid, signal.SIGKILL)
     begun = time.monotonic()
-    _until(creds, node, lambda report: report.pid not in {0, before.pid})
+    until(creds, node, lambda report: report.pid not in {0, before.pid})
     print(f"  an owner killed: another serves after {_since(begun)}")
     done, failed = ray.get(reading)
     print(f"  meanwhile {done} reads on its node, {len(failed)} failed")
@@ -135,10 +176,10 @@ def _nodes(creds: ClusterLeases, cluster: SmallCluster, paths: Sequence[str]) ->
     print(
         f"  a node joined: the task that waited for it has read after {_since(begun)}"
     )
-    _until(creds, node, lambda report: report.pid > 0)
+    until(creds, node, lambda report: report.pid > 0)
     cluster.cluster.remove_node(added, allow_graceful=False)
     begun = time.monotonic()
-    lost = _until(creds, node, lambda report: report.pid == 0)
+    lost = until(creds, node, lambda report: report.pid == 0)
     print(f"  the node was lost, noticed after {_since(begun)}: {lost.problem}")
     return int(content != b"PAR1")
 
@@ -199,18 +240,6 @@ def _search(cluster: SmallCluster, wire: Wire, planted: Mapping[str, str]) -> in
     if missed:
         print(f"  planted, and not found anywhere: {', '.join(sorted(missed))}")
     return bad + len(missed)
-
-
-def _until(
-    creds: ClusterLeases, node: str, wanted: Callable[[NodeReport], bool]
-) -> NodeReport:
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        for report in creds.nodes:
-            if report.node == node and wanted(report):
-                return report
-        time.sleep(0.05)
-    raise TimeoutError(f"not within a minute: {creds.nodes}")
 
 
 def _since(begun: float) -> str:
