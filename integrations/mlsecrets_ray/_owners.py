@@ -209,7 +209,9 @@ class Owners:
         except ray.exceptions.RayTaskError as error:
             cause = error.cause
             if not isinstance(cause, MLSecretsError):
-                cause = LeaseError(f"the owner's process failed: {cause!r}")
+                cause = LeaseError(
+                    f"the owner's process failed: {type(cause).__name__}"
+                )
             _note(owned, cause)
         except ray.exceptions.ActorUnavailableError:
             owned.problem = "its owner's process died, and is being started again"
