@@ -26,7 +26,7 @@ AFTER_RENEWAL = 0.1
 #: Seconds between questions while the owner's renewal is late.
 POLL = 0.5
 #: Seconds that another process gets to take over from an owner that was killed.
-SUCCESSION = 5.0
+SUCCESSION = 10.0
 #: Seconds until the next question when an answer came too late to be used.
 SOON = 0.05
 
