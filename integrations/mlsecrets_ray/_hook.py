@@ -11,7 +11,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from ._plain_s3 import route_plain_s3
+from mlsecrets.storage.worker_s3 import route_plain_s3
+
 from ._waiting import await_owner
 
 #: How Ray finds the hook.

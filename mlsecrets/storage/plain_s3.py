@@ -52,17 +52,25 @@ def leave(count: int = 1) -> None:
         drop_cached()
 
 
-def _route(conf: dict[str, Any]) -> None:
-    try:
-        settings = client_settings(Router().connection())
-    except NotLeased:
-        # Leases at several stores: one URL scheme cannot mean both of them.
-        _restore(conf)
-        return
+def options() -> dict[str, Any]:
+    """What makes a file system of s3fs work on the leases that are open.
+
+    Raises:
+        NotLeased: none is of a store, or they lie at several: one URL scheme cannot
+            mean all of them.
+    """
+    settings = client_settings(Router().connection())
     options: dict[str, Any] = {"session": LeaseSession()}
     if "endpoint_url" in settings:
         options["endpoint_url"] = settings.pop("endpoint_url")
-    conf["s3"] = {**options, "client_kwargs": settings}
+    return {**options, "client_kwargs": settings}
+
+
+def _route(conf: dict[str, Any]) -> None:
+    try:
+        conf["s3"] = options()
+    except NotLeased:
+        _restore(conf)
 
 
 def _restore(conf: dict[str, Any]) -> None:

@@ -18,6 +18,7 @@ from joblib.externals.loky import ProcessPoolExecutor as LokyExecutor
 
 from mlsecrets import Lease, configure, errors, lease
 from mlsecrets.devstack import DevStack
+from mlsecrets.storage.worker_s3 import route_plain_s3
 from mlsecrets.testing import FakeClock
 from tests.real.conftest import Edit
 
@@ -28,6 +29,13 @@ def read(url: str) -> tuple[int, bytes]:
     """In a worker: a plain URL, no set-up code."""
     with fsspec.open(url) as file:
         return os.getpid(), file.read(4)
+
+
+def read_plainly(url: str) -> tuple[bytes, object]:
+    """In a spawned worker: a plain s3:// URL; and what it was told before, without."""
+    told = fsspec.config.conf.get("s3")
+    route_plain_s3()
+    return read(url)[1], told
 
 
 def read_lease(captured: tuple[Lease, str]) -> bytes:
@@ -76,6 +84,15 @@ def test_workers_read_by_url(
     assert attached
     assert {pid for pid, _ in answers} <= attached
     assert {e["pid"] for e in events} == {os.getpid()}
+
+
+def test_a_spawned_worker_reads_plain_urls_once_it_is_told_to(
+    stack: DevStack, digits: Digits
+) -> None:
+    """Its parent's settings of fsspec have not reached it."""
+    path = f"s3://datasets/{digits['train'][0]}"
+    with lease("train-data"), get_context("spawn").Pool(1) as pool:
+        assert pool.apply(read_plainly, (path,)) == (b"PAR1", None)
 
 
 def test_a_forked_child_has_no_secret_of_its_own(stack: DevStack) -> None:
