@@ -24,7 +24,7 @@ from ._shredding import Sweeping, shred
 from ._signals import SigtermExit
 from ._stack import Stack
 from .clock import Clock
-from .errors import NotLeased, OwnerGone
+from .errors import LeaseClosed, NotLeased, OwnerGone
 from .events import Event, Journal
 from .grant import Ending, Outcome
 from .manifest import Manifest
@@ -96,6 +96,8 @@ class Session:
         self._sigterm = SigtermExit() if options.exit_on_sigterm else None
         self._lock = threading.RLock()
         self._open: dict[str, _Open] = {}
+        #: What was open here before, for who still asks for it.
+        self._ended: set[str] = set()
         self._stack: Stack | None = None
         self._broker: Broker | None = None
         self._standing_by = False
@@ -182,6 +184,7 @@ class Session:
                 opened.users -= 1
                 if opened.users == 0:
                     ending.append(self._open.pop(name).live)
+                    self._ended.add(name)
             self._views = None
             if self._stack is not None:
                 for live in ending:
@@ -199,16 +202,22 @@ class Session:
         """The live lease of a scope that is open here.
 
         Raises:
-            NotLeased: there is none.
+            LeaseClosed: it was open, and has ended.
+            NotLeased: there has been none.
         """
         opened = self._open.get(scope)
-        if opened is None:
-            known = ", ".join(sorted(self._open)) or "none"
-            raise NotLeased(
-                f"no lease of {scope} is open in the owning process; open: {known}",
-                remedy=f'add it: with lease("{scope}", …)',
+        if opened is not None:
+            return opened.live
+        if scope in self._ended:
+            raise LeaseClosed(
+                f"lease {scope} has ended in the process that owned it",
+                remedy="keep the work that needs it inside the with block",
             )
-        return opened.live
+        known = ", ".join(sorted(self._open)) or "none"
+        raise NotLeased(
+            f"no lease of {scope} is open in the owning process; open: {known}",
+            remedy=f'add it: with lease("{scope}", …)',
+        )
 
     def holds(self, scope: str) -> bool:
         """Whether a lease of this scope is open here."""

@@ -35,7 +35,7 @@ class Holder(Protocol):
     """Who holds the leases: the session."""
 
     def held(self, scope: str) -> Held:
-        """The live lease of a scope; raises `NotLeased` if there is none."""
+        """The live lease of a scope; raises `LeaseClosed` or `NotLeased` if none is."""
 
     def holds(self, scope: str) -> bool:
         """Whether there is one."""

@@ -12,6 +12,7 @@ import pytest
 
 from mlsecrets import _current, configure, errors, lease
 from mlsecrets._broker._socket import ENVIRONMENT
+from mlsecrets._broker.attach import attachment
 from mlsecrets.devstack import DevStack
 from mlsecrets.exposure import Exposure, How
 from mlsecrets.grant import Fate
@@ -234,3 +235,18 @@ def test_the_journal_holds_no_secret(stack: DevStack, tmp_path: Path) -> None:
     }
     for secret in secrets:
         assert secret not in text
+
+
+def test_whoever_asks_for_a_lease_that_has_ended_is_told_so(stack: DevStack) -> None:
+    """It is over, and was not forgotten: there is nothing to add to a block."""
+    with lease("train-data"):
+        owner = attachment(os.environ[ENVIRONMENT])
+        with pytest.raises(errors.NotLeased):
+            owner.source("mlflow").snapshot()
+        with lease("mlflow"):
+            assert owner.source("mlflow").snapshot().terms.generation == 1
+        owner.source("mlflow").drop()
+        with pytest.raises(errors.LeaseClosed, match="mlflow has ended"):
+            owner.source("mlflow").snapshot()
+        with lease("mlflow"):
+            assert owner.source("mlflow").snapshot().terms.generation == 1
