@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from mlsecrets import Lease, Reference, refuse_secrets
-from mlsecrets.errors import LeaseError, NotLeased
+from mlsecrets import Bundle, Lease, Reference, refuse_secrets
+from mlsecrets.errors import LeaseError
 
 from ._hook import JOB, has_hook, job_here
 from ._identities import Identities, Path
@@ -20,35 +20,22 @@ from ._waiting import announce, withdraw
 PATIENCE = 60.0
 
 
-class ClusterLeases:
+class ClusterLeases(Bundle):
     """The leases of a block, by scope name, and the nodes on which they are held.
 
     A lease works in the driver, and wherever it is sent in the job: in an argument or
     a closure it travels as its reference, and is read from the owner of that node.
     """
 
+    __slots__ = ("_ended", "_owners")
+
     def __init__(self, scopes: tuple[str, ...], owners: Owners) -> None:
-        self._leases = {scope: Lease(Reference(scope), None) for scope in scopes}
+        super().__init__({scope: Lease(Reference(scope), None) for scope in scopes})
         self._owners = owners
         self._ended: tuple[NodeReport, ...] | None = None
 
-    def __getitem__(self, scope: str) -> Lease:
-        try:
-            return self._leases[scope]
-        except KeyError:
-            raise NotLeased(
-                f"this block does not lease {scope!r}; it leases "
-                f"{', '.join(self._leases)}"
-            ) from None
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._leases)
-
-    def __len__(self) -> int:
-        return len(self._leases)
-
     def __repr__(self) -> str:
-        return f"<ClusterLeases {', '.join(self._leases)}>"
+        return f"<ClusterLeases {', '.join(self)}>"
 
     @property
     def nodes(self) -> tuple[NodeReport, ...]:
@@ -67,7 +54,8 @@ class leased:  # noqa: N801  read as a verb: with leased("train-data")
         ray.init(runtime_env=mlsecrets_ray.runtime_env())
         with mlsecrets_ray.leased("train-data", manifest="/etc/ml/train.toml") as creds:
             data = ray.data.read_parquet(
-                "datasets/digits/train", filesystem=creds["train-data"].filesystem()
+                "datasets/digits/train",
+                filesystem=creds["train-data"].pyarrow_filesystem(),
             )
 
     Each node gets one owner, in an actor that needs no CPU. Nodes that join get one,
