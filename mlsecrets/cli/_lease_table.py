@@ -24,6 +24,7 @@ def print_leases(leases: Sequence[JournalledLease], now: float) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in COLUMNS:
         table.add_column(column, no_wrap=True)
+    table.add_column("others")
     table.add_column("trouble")
     table.add_column("fate")
     table.add_column("memory")
@@ -48,6 +49,7 @@ def _cells(lease: JournalledLease, now: float) -> tuple[str, ...]:
         str(lease.generations or "-"),
         _at(lease.last_renewal),
         ends,
+        _others(lease) or "-",
         _trouble(lease) or "-",
         ", ".join(fates) or "-",
         lease.memory or "-",
@@ -56,6 +58,16 @@ def _cells(lease: JournalledLease, now: float) -> tuple[str, ...]:
 
 def _at(epoch: float | None) -> str:
     return "-" if epoch is None else time_of_day(epoch)
+
+
+def _others(lease: JournalledLease) -> str:
+    """Who else holds it or has read it, and who was not let."""
+    counts = {
+        "member(s)": lease.members,
+        "worker(s)": lease.workers,
+        "refused": lease.refused,
+    }
+    return ", ".join(f"{count} {who}" for who, count in counts.items() if count)
 
 
 def _trouble(lease: JournalledLease) -> str:

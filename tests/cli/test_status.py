@@ -39,6 +39,9 @@ def journal(tmp_path: Path) -> Path:
         tmp_path / "journal.jsonl",
         Event("issued", "mlflow", now - 60, 11, dead),
         Event("issued", "train-data", now - 5, 22, live),
+        Event("joined", "train-data", now, 22, {"worker": 23}),
+        Event("attached", "train-data", now, 22, {"worker": 24}),
+        Event("attached", "train-data", now, 22, {"worker": 25}),
         Event("renewal_failed", "train-data", now, 22, failure),
     )
 
@@ -53,6 +56,7 @@ def test_a_journal_is_shown_as_lines(run: Run, journal: Path) -> None:
     assert live.split()[:4] == ["train-data", "22", "open", "1"]
     assert "in 10 min" in live
     assert "1 failed (IssuerSealed)" in live
+    assert "1 member(s), 2 worker(s)" in live
 
 
 def test_the_environment_names_the_journal(
