@@ -12,9 +12,9 @@ from . import _current
 from ._broker._job import job_name
 from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
-from ._broker.attach import Attachment, attachment
+from ._broker.attach import Attachment, attachment, is_attached
 from ._tenant import tenant
-from .errors import LeaseClosed, NotLeased
+from .errors import LeaseClosed, NotLeased, OwnerGone
 from .issuer import Source
 from .view import ScopeView
 
@@ -109,14 +109,24 @@ def _other_socket(shown: str | None) -> str | None:
         name = job_name(os.environ)
         if name is not None:
             # A job has one place on each node: a reference may come from another node.
-            path = _existing(_job_socket(name))
+            path = _owned(_job_socket(name))
         else:
-            path = shown or _existing(_shown)
+            path = shown or _owned(_shown)
     return None if own is not None and str(own.socket) == path else path
 
 
-def _existing(path: str | None) -> str | None:
-    return path if path is not None and os.path.lexists(path) else None
+def _owned(path: str | None) -> str | None:
+    """The path, if somebody serves there, or will again in a moment.
+
+    Between two owners there is no socket: the next one holds the lock already, and who
+    has read from the last one has something until then.
+    """
+    if path is None or os.path.lexists(path) or is_attached(path):
+        return path
+    try:
+        return None if Place.at(Path(path)).holder_is_gone() else path
+    except OwnerGone:
+        return None
 
 
 @lru_cache(maxsize=8)

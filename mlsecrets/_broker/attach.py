@@ -293,6 +293,12 @@ def attachment(path: str) -> Attachment:
     return found
 
 
+def is_attached(path: str) -> bool:
+    """Whether this process has read from a socket before."""
+    notice()
+    return path in _attachments
+
+
 def _forget() -> None:
     # In a forked child the cached secrets are zeros and the locks may be held.
     global _attachments_lock  # noqa: PLW0603

@@ -9,16 +9,20 @@ import subprocess
 import sys
 import threading
 from multiprocessing import get_context
+from pathlib import Path
 
 import pytest
 
-from mlsecrets._broker import _wire
+from mlsecrets._broker import _wire, attach
+from mlsecrets._broker._place import Place
 from mlsecrets._broker._socket import ENVIRONMENT, connect
 from mlsecrets._broker.attach import Attachment
+from mlsecrets._broker.serve import Broker
 from mlsecrets._reference import Reference
 from mlsecrets.errors import NotLeased, OwnerGone
 from mlsecrets.testing import FakeClock
 from tests.broker.owner import Owner, read_token
+from tests.life import Background
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
@@ -213,3 +217,27 @@ def test_another_owner_at_the_same_path_is_asked_at_once(owner: Owner) -> None:
     assert reference.source().snapshot().terms.generation == 1  # there is nobody to ask
     owner.broker = owner.serve()
     assert reference.source().snapshot().terms.generation == 2
+
+
+def test_between_two_owners_of_a_job_workers_go_on(
+    owner: Owner, monkeypatch: pytest.MonkeyPatch, runtime: Path
+) -> None:
+    """By what they have; and who comes new waits for the next, who is there soon."""
+    monkeypatch.delenv(ENVIRONMENT)
+    monkeypatch.setenv("MLSECRETS_JOB", "seven")
+    with pytest.raises(NotLeased):
+        Reference("data").source()
+    place = Place.of_job("named:seven")
+    assert place.take()
+    owner.broker.close()
+    owner.broker = Broker(owner, owner.live.clock, owner.journal, place)
+    grant = Reference("data").source().snapshot()
+    owner.broker.close()  # the socket is gone
+    assert Reference("data").source().snapshot() is grant
+
+    assert place.take()  # and the next owner does not listen yet
+    monkeypatch.setattr(attach, "_attachments", {})
+    reading = Background(Reference("data").source().snapshot)
+    owner.broker = Broker(owner, owner.live.clock, owner.journal, place)
+    reading.join()
+    assert reading.error is None
