@@ -49,6 +49,20 @@ def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
 
 
+def _usage(*, root: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not root,
+        key_cert_sign=root,
+        crl_sign=root,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 def _signed(
     subject: x509.Name,
     key: ec.EllipticCurvePublicKey,
@@ -72,5 +86,12 @@ def _signed(
             critical=False,
         )
         .add_extension(x509.BasicConstraints(ca=root, path_length=None), critical=True)
+        # What Python asks for from 3.13 on (ssl.VERIFY_X509_STRICT; RFC 5280, 4.2.1).
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.public_key()),
+            critical=False,
+        )
+        .add_extension(_usage(root=root), critical=True)
         .sign(authority, hashes.SHA256())
     )

@@ -97,6 +97,17 @@ class Authority:
                 x509.SubjectAlternativeName(names or self._names), critical=False
             )
             .add_extension(usage, critical=True)
+            # What Python asks for from 3.13 on (ssl.VERIFY_X509_STRICT).
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()),
+                critical=False,
+            )
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(
+                    self._key.public_key()
+                ),
+                critical=False,
+            )
             .sign(self._key, hashes.SHA256())
         )
 
