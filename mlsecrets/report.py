@@ -11,6 +11,9 @@ from .grant import ROUNDING, Fate, Outcome, Terms
 from .memory import Protection
 from .sweep import SweepReport
 
+#: What is said of a lease that was left, and not ended.
+OTHERS = "other processes of the job hold it still"
+
 
 @dataclass(frozen=True)
 class EndedGrant:
@@ -121,7 +124,8 @@ class ExitReport:
 
     Attributes:
         scope: the lease's scope.
-        ended: every generation that had not long expired, newest first.
+        ended: every generation that had not long expired, newest first; none if other
+            processes of the job hold the lease still.
         shred: what became of it in memory.
     """
 
@@ -150,9 +154,10 @@ class ExitReport:
         return replace(self, ended=ended)
 
     def __repr__(self) -> str:
-        return f"<ExitReport {self.scope}: {', '.join(map(str, self.ended))}>"
+        ended = ", ".join(map(str, self.ended)) or OTHERS
+        return f"<ExitReport {self.scope}: {ended}>"
 
     def __str__(self) -> str:
-        lines = [f"{self.scope}: {end}" for end in self.ended]
+        lines = [f"{self.scope}: {end}" for end in self.ended or (OTHERS,)]
         lines += [f"{self.scope}: {line}" for line in str(self.shred).splitlines()]
         return "\n".join(lines)

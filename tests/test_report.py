@@ -58,6 +58,7 @@ def test_what_was_found_in_memory_is_said() -> None:
     )
     said = str(ExitReport("data", (), ShredReport(2, None, exposure, swept)))
     assert said.splitlines() == [
+        "data: other processes of the job hold it still",
         "data: 2 generation(s) wiped from our own memory",
         "data: secret_access_key signed with (botocore)",
         "data: session_token revealed (s3fs)",

@@ -47,14 +47,14 @@ class Answers:
             _wire.send(connection, {"views": views})
             return
         held = self._holder.held(scope)
-        self._rules.check_reader(pid, scope)
+        worker = self._rules.check_reader(pid, scope)
         if ask == "reject":
             # Not by the number alone: an owner before us counted from 1 as well.
             if request.get("lease_id") in {None, held.lease_id}:
                 held.invalidate(int(request.get("generation", 0)))
             _wire.send(connection, {"done": True})
         elif ask == "grant":
-            if (pid, scope) not in self._seen:
+            if worker and (pid, scope) not in self._seen:
                 self._seen.add((pid, scope))
                 self._note("attached", scope, pid)
             # The waiting is the worker's: here it would outlast its socket's patience.

@@ -54,14 +54,19 @@ class Rules:
             self._refuse("", peer(connection)[0], reason=refused)
             raise NotLeased(f"the owner of the leases refuses this process: {refused}")
 
-    def check_reader(self, pid: int, scope: str) -> None:
-        """Raise `NotLeased` if the process may not read the scope."""
+    def check_reader(self, pid: int, scope: str) -> bool:
+        """Raise `NotLeased` if the process may not read the scope.
+
+        Returns:
+            whether it is a worker that may; else it holds the lease itself.
+        """
         if pid == os.getpid() or self._members.hold(pid, scope):
-            return
+            return False
         shared = self._holder.shared(scope)
         if shared is not True:
             self._refuse(scope, pid, reason="not shared with workers")
             raise _not_shared(scope, pid, may_join=shared is None)
+        return True
 
     def check_joiner(self, pid: int, scope: str) -> None:
         """Raise `NotLeased` if the process is a worker and asks for more than it may.

@@ -102,7 +102,7 @@ def test_an_orderly_end_is_reported_and_leaves_nothing(
     told = [(event["event"], event["scope"]) for event in events(trainer.journal)]
     for name in ("issued", "revoked", "shredded"):
         assert (name, "login:bao") in told
-    for name in ("issued", "joined", "attached", "replaced", "left", "revoked"):
+    for name in ("issued", "joined", "replaced", "left", "revoked"):
         assert (name, "train-data") in told
     of_trainer = [
         e["event"] for e in events(trainer.journal) if e["pid"] == trainer.pid
@@ -126,9 +126,7 @@ def test_what_is_held_to_the_end_of_the_process_is_revoked(
     assert Thief(mlsecrets_stack, copied).refused() == "AccessDenied"
     of_lease = [e for e in events(trainer.journal) if e["scope"] == "train-data"]
     names = [event["event"] for event in of_lease]
-    assert names == [
-        *("issued", "joined", "attached", "left", "revoked", "shredded", "shredded")
-    ]
+    assert names == [*("issued", "joined", "left", "revoked", "shredded", "shredded")]
 
 
 SAVING = """
