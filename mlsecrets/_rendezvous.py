@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from . import _current
@@ -72,7 +73,7 @@ def meet(
             remedy=f"start workers inside the with block, and end them before it ends; "
             f"or unset {ENVIRONMENT}",
         )
-    return _meet_at(place, tell, lost)
+    return _meet_at(place, tell, lost, again=again)
 
 
 def _meet_alone(
@@ -81,7 +82,7 @@ def _meet_alone(
     """In a place of this process's own."""
     place = _lingering() or Place.private()
     try:
-        return _meet_at(place, tell, lost)
+        return _meet_at(place, tell, lost, again=False)
     except BaseException:
         with suppress(OSError):  # unless somebody serves there after all
             place.folder.rmdir()
@@ -92,6 +93,8 @@ def _meet_at(
     place: Place,
     tell: Callable[[Event], None],
     lost: Callable[[Membership], None],
+    *,
+    again: bool,
 ) -> Place | Membership:
     keeper = _current.wants_keeper()
     until = SYSTEM_CLOCK.monotonic() + PATIENCE
@@ -104,12 +107,12 @@ def _meet_at(
             if SYSTEM_CLOCK.monotonic() > until:
                 raise
         if keeper and place.holder_is_gone():
-            _start_keeper(place)
+            _start_keeper(place, again=again)
         else:
             pause(SYSTEM_CLOCK, POLL)
 
 
-def _start_keeper(place: Place) -> None:
+def _start_keeper(place: Place, *, again: bool) -> None:
     """Start one, unless somebody else is about to."""
     starting = place.folder / "starting"
     place.make_folder()
@@ -119,18 +122,18 @@ def _start_keeper(place: Place) -> None:
     try:
         # Somebody else may have been quicker.
         if place.holder_is_gone():
-            _start(place)
+            _start(place, again=again)
     finally:
         with suppress(OSError):
             starting.unlink()
         _lock.give_up(starting)
 
 
-def _start(place: Place) -> None:
+def _start(place: Place, *, again: bool) -> None:
     global _last  # noqa: PLW0603  a process has one
     orders = _orders(place)
     digest = load(Path(orders.manifest)).digest
-    start(place, orders)
+    start(place, replace(orders, succeeding=again))
     _last = (place, orders, digest)
 
 

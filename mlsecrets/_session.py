@@ -106,7 +106,9 @@ class Session:
 
     # -- leases ----------------------------------------------------------------------
 
-    def reserve(self, name: str, place: Place | None) -> LiveGrant:
+    def reserve(
+        self, name: str, place: Place | None, *, succeeding: bool = False
+    ) -> LiveGrant:
         """Count in one more who needs a scope, without asking the issuer for it.
 
         Whoever did it opens the grant, and calls `release` if that fails.
@@ -115,6 +117,7 @@ class Session:
             name: of the scope.
             place: where to serve it to others, if nothing is served yet; this process
                 holds its lock. None to keep it to itself.
+            succeeding: see `Broker`.
 
         Raises:
             UnknownScope: the manifest has none of that name.
@@ -131,16 +134,18 @@ class Session:
             self._views = None
             try:
                 if place is not None:
-                    self._serve(place)
+                    self._serve(place, succeeding=succeeding)
             except BaseException:
                 self.release(name)
                 raise
             return live
 
-    def stand_by(self, place: Place, roots: tuple[int, ...]) -> Broker:
+    def stand_by(
+        self, place: Place, roots: tuple[int, ...], *, succeeding: bool
+    ) -> Broker:
         """Serve at a place although nothing is leased yet, until `close`: a keeper."""
         self._standing_by = True
-        return self._serve(place, roots)
+        return self._serve(place, roots, succeeding=succeeding)
 
     def release(self, *names: str, exiting: bool = False) -> dict[str, ExitReport]:
         """Let go of leases; those that nobody else holds are ended, and reported on.
@@ -329,7 +334,9 @@ class Session:
         # under the lock may be waiting for. One operation, so it cannot be torn.
         return [opened.live for opened in list(self._open.values())]
 
-    def _serve(self, place: Place, roots: tuple[int, ...] = ()) -> Broker:
+    def _serve(
+        self, place: Place, roots: tuple[int, ...] = (), *, succeeding: bool = False
+    ) -> Broker:
         with self._lock:
             if self._broker is None:
                 self._broker = Broker(
@@ -339,6 +346,7 @@ class Session:
                     place,
                     peers=self._options.peers,
                     roots=roots or job_roots(os.environ),
+                    succeeding=succeeding,
                 )
                 os.environ[ENVIRONMENT] = str(place.socket)
             return self._broker

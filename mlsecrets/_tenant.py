@@ -292,7 +292,7 @@ class Tenant:
             session = _current.session()
             while missing := self._settle(lost, session, lives):
                 for name in missing:
-                    lives[name] = live = session.reserve(name, place)
+                    lives[name] = live = session.reserve(name, place, succeeding=True)
                     session.listeners.add(Listener(self.hear, scope=name))
                     live.open()
         except BaseException:

@@ -6,11 +6,14 @@ import socket
 from typing import Any
 
 from ..clock import Clock
-from ..errors import MLSecretsError
+from ..errors import LeaseExpired, MLSecretsError
 from ..grant import Grant
 from . import _wire
 from ._holder import Held, Holder
 from ._rules import Note, Rules
+
+#: Seconds after which a worker asks again for what is about to be taken over.
+AGAIN = 0.05
 
 Request = dict[str, Any]
 """A question as it came over the socket: JSON, nothing in it is trusted."""
@@ -24,9 +27,19 @@ class Answers:
         rules: who may read them.
         clock: reads time.
         note: is told who reads what for the first time.
+        settled_at: monotonic seconds until which what is not held here may be about to
+            be: this owner has taken over from one that died.
     """
 
-    def __init__(self, holder: Holder, rules: Rules, clock: Clock, note: Note) -> None:
+    def __init__(
+        self,
+        holder: Holder,
+        rules: Rules,
+        clock: Clock,
+        note: Note,
+        settled_at: float,
+    ) -> None:
+        self._settled_at = settled_at
         self._holder = holder
         self._rules = rules
         self._clock = clock
@@ -46,6 +59,11 @@ class Answers:
             views = [view.to_json() for view in self._holder.views()]
             _wire.send(connection, {"views": views})
             return
+        if not self._holder.holds(scope) and self._clock.monotonic() < self._settled_at:
+            raise LeaseExpired(
+                f"lease {scope} is not taken over yet from an owner that has gone",
+                again_in=AGAIN,
+            )
         held = self._holder.held(scope)
         worker = self._rules.check_reader(pid, scope)
         if ask == "reject":

@@ -40,24 +40,17 @@ class Attachment:
         self._lock = threading.Lock()
         self._grants: dict[str, AttachedGrant] = {}
         self._views: tuple[ScopeView, ...] | None = None
-        self._seen = self._identity()
+        self._seen = _identity(path)
 
     def look(self) -> None:
         """Have everything asked for anew if another socket is there than before."""
-        seen = self._identity()
+        seen = _identity(self._path)
         if seen is None or seen == self._seen:
             return  # if it is gone, what was read from it may still be used
         with self._lock:
             self._seen, self._views = seen, None
             for grant in self._grants.values():
                 grant.ask_now()
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            status = self._path.lstat()
-        except OSError:
-            return None
-        return status.st_ino, status.st_mtime_ns
 
     def source(self, scope: str) -> AttachedGrant:
         """The lease of a scope; nothing is asked before the first snapshot."""
@@ -210,6 +203,7 @@ class AttachedGrant(Opaque):
         """
         give_up = self._clock.monotonic() + SUCCESSION
         while True:
+            seen = _identity(self._path)
             try:
                 self._cached = self._fetch(request)
             except LeaseExpired as expired:
@@ -217,7 +211,9 @@ class AttachedGrant(Opaque):
                     raise
                 pause(self._clock, expired.again_in)
             except OwnerGone:
-                if self._clock.monotonic() >= give_up or not self._is_vacant():
+                # Another owner may be there by now, or be expected.
+                waits = seen != _identity(self._path) or self._is_vacant()
+                if self._clock.monotonic() >= give_up or not waits:
                     raise
                 pause(self._clock, SOON)
             else:
@@ -272,6 +268,15 @@ def _ask(
     if "error" in head:
         raise _wire.error_of(head)
     return head, secret
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells one socket at a path from the next; None if there is none."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 _attachments: dict[str, Attachment] = {}

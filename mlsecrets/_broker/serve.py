@@ -27,6 +27,8 @@ from ._socket import peer
 
 #: Seconds that a worker may take over its request: it has it ready when it connects.
 REQUEST_TIMEOUT = 5.0
+#: Seconds in which the members of an owner that has gone join the next one.
+SETTLING = 5.0
 #: Bytes of a request that nobody reads: more than any has.
 _ANY = 1 << 16
 #: Seconds that members get to find another owner when this one goes: one issuer call.
@@ -46,6 +48,8 @@ class Broker:
         place: where to serve; this process holds its lock.
         peers: who may connect; see `configure`.
         roots: further processes whose descendants belong to the job.
+        succeeding: whether it takes over from an owner that has gone: members come
+            back one by one, and workers wait for them a while.
     """
 
     def __init__(
@@ -57,13 +61,15 @@ class Broker:
         *,
         peers: Peers = "user",
         roots: Collection[int] = (),
+        succeeding: bool = False,
     ) -> None:
         self.place = place
         self.members = Members()
         self._clock = clock
         self._recorder = recorder
         self._rules = Rules(holder, self.members, peers, roots, self._note)
-        self._answers = Answers(holder, self._rules, clock, self._note)
+        settled_at = clock.monotonic() + SETTLING if succeeding else 0.0
+        self._answers = Answers(holder, self._rules, clock, self._note, settled_at)
         self._hosting = Hosting(holder, self.members, self._rules, self._note)
         # Connections being answered, and members to watch again: for the other thread.
         self._answering: set[socket.socket] = set()

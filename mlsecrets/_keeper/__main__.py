@@ -60,7 +60,9 @@ def main() -> int:
         if not place.take():
             return _say({"ready": False})
         session = _session(orders)
-        broker = session.stand_by(place, tuple(orders.roots))
+        broker = session.stand_by(
+            place, tuple(orders.roots), succeeding=orders.succeeding
+        )
     except (MLSecretsError, OSError) as error:
         place.give_up()
         return _say(error_head(_told(error)))

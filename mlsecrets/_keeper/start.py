@@ -33,6 +33,7 @@ class Orders:
         patience: seconds for which readers wait for an absent issuer; see `configure`.
         peers: who may connect.
         roots: processes whose descendants belong to the job.
+        succeeding: whether it takes over from an owner that has gone.
     """
 
     folder: str
@@ -41,6 +42,7 @@ class Orders:
     patience: float
     peers: Peers
     roots: Sequence[int]
+    succeeding: bool = False
 
 
 def start(place: Place, orders: Orders) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from mlsecrets._broker import _wire, attach
 from mlsecrets._broker._place import Place
 from mlsecrets._broker._socket import ENVIRONMENT, connect
 from mlsecrets._broker.attach import Attachment
-from mlsecrets._broker.serve import Broker
+from mlsecrets._broker.serve import SETTLING, Broker
 from mlsecrets._reference import Reference
 from mlsecrets.errors import NotLeased, OwnerGone
 from mlsecrets.testing import FakeClock
@@ -241,3 +242,26 @@ def test_between_two_owners_of_a_job_workers_go_on(
     owner.broker = Broker(owner, owner.live.clock, owner.journal, place)
     reading.join()
     assert reading.error is None
+
+
+def test_workers_wait_for_what_is_being_taken_over(monkeypatch: Any) -> None:
+    """Members come back to a new owner one by one; a while later nobody comes."""
+    clock = FakeClock()
+    owner = Owner(clock=clock)
+    there: set[str] = set()
+    monkeypatch.setattr(owner, "holds", there.__contains__)
+    owner.broker.close()
+    place = Place.private()
+    assert place.take()
+    owner.broker = Broker(owner, clock, owner.journal, place, succeeding=True)
+    attached = Attachment(owner.broker.path)
+    data = Background(attached.source("data").snapshot)
+    models = Background(attached.source("models").snapshot)
+    there.add("data")
+    data.join()
+    assert data.error is None
+    assert models.waiting
+    clock.advance(SETTLING)
+    models.join()
+    assert isinstance(models.error, NotLeased)
+    owner.close()
