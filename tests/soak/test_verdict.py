@@ -93,7 +93,7 @@ def test_a_refusal_needs_an_administrator_who_ended_something() -> None:
 
 
 def test_growth_is_what_is_left_in_quiet_moments() -> None:
-    """Two threads or descriptors more are let pass, a third is not."""
+    """Two threads or descriptors more are let pass, but for those of workers."""
     before = Sample(0, 13, 37, 120_000)
 
     def kept(after: Sample, slope: float = 100.0, *, long: bool = True) -> list[bool]:
@@ -101,9 +101,9 @@ def test_growth_is_what_is_left_in_quiet_moments() -> None:
         promises = growth(before, after, slope=slope, limits=limits)
         return [promise.kept for promise in promises]
 
-    assert kept(Sample(1, 15, 39, 126_000)) == [True, True, True]
+    assert kept(Sample(1, 15, 47, 126_000)) == [True, True, True]
     assert kept(Sample(1, 16, 39, 126_000)) == [False, True, True]
-    assert kept(Sample(1, 15, 40, 126_000)) == [True, False, True]
+    assert kept(Sample(1, 15, 48, 126_000)) == [True, False, True]
     assert kept(Sample(1, 15, 39, 126_001)) == [True, True, False]
     assert kept(Sample(1, 15, 39, 126_000), 257.0) == [True, True, False]
     assert kept(Sample(1, 15, 39, 126_001), 257.0, long=False) == [True, True]
