@@ -70,13 +70,8 @@ class LeaseEvents:
 
     def doomed(self, deadline: float, error: Failure) -> None:
         """As far as anybody knows, it ends at monotonic `deadline`."""
-        left = deadline - self._clock.monotonic()
-        self._record(
-            "doomed",
-            deadline=round(self._clock.wall() + left, 3),
-            seconds_left=round(left, 3),
-            error=type(error).__name__,
-        )
+        detail = end_at(deadline, self._clock)
+        self._record("doomed", **detail, error=type(error).__name__)
 
     def expired(self, grant: Grant) -> None:
         """It has run out, and nothing has taken its place; told once."""
@@ -118,6 +113,12 @@ class LeaseEvents:
             self._recorder.record(
                 Event(name, self._scope, self._clock.wall(), os.getpid(), detail)
             )
+
+
+def end_at(deadline: float, clock: Clock) -> dict[str, float]:
+    """How an end at a monotonic second is told: by the wall clock, and as time left."""
+    left = deadline - clock.monotonic()
+    return {"deadline": round(clock.wall() + left, 3), "seconds_left": round(left, 3)}
 
 
 def _terms(grant: Grant) -> dict[str, Any]:

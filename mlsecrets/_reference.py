@@ -12,7 +12,7 @@ from . import _current
 from ._broker._job import job_name
 from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
-from ._broker.attach import Attachment, attachment, is_attached
+from ._broker.attach import attachment, is_attached
 from ._tenant import tenant
 from .errors import LeaseClosed, NotLeased, OwnerGone
 from .issuer import Source
@@ -135,12 +135,6 @@ def _job_socket(name: str) -> str:
     return str(Place.of_job(name).socket)
 
 
-def owner() -> Attachment | None:
-    """This process's attachment to its owner, if another process is the owner."""
-    path = _other_socket(None)
-    return None if path is None else attachment(path)
-
-
 def views(*, fresh: bool, socket: str | None = None) -> tuple[ScopeView, ...]:
     """The public faces of every lease this process can read.
 
@@ -150,11 +144,9 @@ def views(*, fresh: bool, socket: str | None = None) -> tuple[ScopeView, ...]:
     """
     session = _current.current()
     own = session.views() if session is not None else ()
-    attached = owner()
-    if attached is None and socket is not None and not own:
-        attached = attachment(socket)
-    if attached is None:
+    path = _other_socket(socket)
+    if path is None:
         return own
     names = {view.name for view in own}
-    theirs = attached.views(fresh=fresh)
+    theirs = attachment(path).views(fresh=fresh)
     return own + tuple(view for view in theirs if view.name not in names)

@@ -18,6 +18,7 @@ from ._broker._peers import Peers
 from ._broker._place import Place
 from ._broker._socket import ENVIRONMENT
 from ._broker.serve import Broker
+from ._lease_events import end_at
 from ._listeners import Callback, Listener, Listeners
 from ._live import PATIENCE, LiveGrant
 from ._shredding import Sweeping, shred
@@ -275,12 +276,10 @@ class Session:
             self.release(scope)
             raise
         if (deadline := live.doomed_at) is not None:
-            listener.put(self._doomed(scope, deadline))  # told before it was there
+            # The others were told before this one was there.
+            wall, detail = self.clock.wall(), end_at(deadline, self.clock)
+            listener.put(Event("doomed", scope, wall, os.getpid(), detail))
         return stop
-
-    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
-        """Hold scopes for a member no longer."""
-        return self.release(*scopes)
 
     def close(self) -> dict[str, ExitReport]:
         """At the process's end: end every lease, however many hold it.
@@ -355,11 +354,6 @@ class Session:
         if os.environ.get(ENVIRONMENT) == str(broker.place.socket):
             del os.environ[ENVIRONMENT]
         broker.resign()
-
-    def _doomed(self, scope: str, deadline: float) -> Event:
-        left, wall = deadline - self.clock.monotonic(), self.clock.wall()
-        detail = {"deadline": round(wall + left, 3), "seconds_left": round(left, 3)}
-        return Event("doomed", scope, wall, os.getpid(), detail)
 
     def _report(
         self,

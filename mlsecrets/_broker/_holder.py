@@ -52,5 +52,5 @@ class Holder(Protocol):
         It raises what opening a lease raises.
         """
 
-    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
+    def release(self, *scopes: str) -> dict[str, ExitReport]:
         """Hold scopes for a member no longer; a report on each that ended."""

@@ -54,10 +54,14 @@ class Attachment:
 
     def source(self, scope: str) -> AttachedGrant:
         """The lease of a scope; nothing is asked before the first snapshot."""
-        with self._lock:
-            if scope not in self._grants:
-                self._grants[scope] = AttachedGrant(self._path, scope, self._clock)
-            return self._grants[scope]
+        found = self._grants.get(scope)  # without the lock: readers come by here
+        if found is None:
+            with self._lock:
+                found = self._grants.get(scope)
+                if found is None:
+                    found = AttachedGrant(self._path, scope, self._clock)
+                    self._grants[scope] = found
+        return found
 
     def views(self, *, fresh: bool = False) -> tuple[ScopeView, ...]:
         """The public faces of the leases that the owner holds.
@@ -290,10 +294,12 @@ def attachment(path: str) -> Attachment:
     used again, by the next block of its owner or by the next owner.
     """
     notice()
-    with _attachments_lock:
-        found = _attachments.get(path)
-        if found is None:
-            found = _attachments[path] = Attachment(Path(path))
+    found = _attachments.get(path)  # without the lock: readers come by here
+    if found is None:
+        with _attachments_lock:
+            found = _attachments.get(path)
+            if found is None:
+                found = _attachments[path] = Attachment(Path(path))
     found.look()
     return found
 

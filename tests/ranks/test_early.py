@@ -58,6 +58,6 @@ def test_who_asks_before_the_owner_is_ready_waits(
     monkeypatch.setattr(_session, "Broker", Slow)
     session.reserve("train-data", place).open()
     asking.join()
-    session.dismiss("train-data")
+    session.release("train-data")
     session.release("train-data")
     assert answers == ["admitted"]
