@@ -85,7 +85,7 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
         keeper: who owns the leases: ``"thread"``, this process; or ``"process"``, a
             small process of its own, which is started when it is needed. It alone holds
             the identity and the logins, renews while this one is stopped, and revokes
-            within a second when this one dies, by whatever signal.
+            at once when this one dies, by whatever signal.
         peers: which processes of this user may read leases: ``"user"``, all of them;
             ``"descendants"``, those that a process of the job has started;
             ``"cgroup"``, those in its control group: its container, its SLURM step.
