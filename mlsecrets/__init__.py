@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from ._bundle import Bundle
     from ._current import configure
     from ._lease import Lease
+    from ._receipts import receipts
     from ._reference import Reference
     from .credentials import AWSCredentials, BearerToken, Credentials, UsernamePassword
     from .errors import MLSecretsError
     from .events import Event
     from .grant import Fate, Grant, Outcome, Terms
     from .leaks import refuse_secrets
+    from .receipt import Receipt
     from .report import EndedGrant, ExitReport
     from .view import ScopeView
 
@@ -40,6 +42,7 @@ _HOMES = {
     "Lease": "_lease",
     "MLSecretsError": "errors",
     "Outcome": "grant",
+    "Receipt": "receipt",
     "Reference": "_reference",
     "ScopeView": "view",
     "Terms": "grant",
@@ -48,6 +51,7 @@ _HOMES = {
     "hold": "_block",
     "lease": "_block",
     "open_scopes": "_block",
+    "receipts": "_receipts",
     "refuse_secrets": "leaks",
     "release": "_block",
 }
@@ -65,6 +69,7 @@ __all__ = [
     "Lease",
     "MLSecretsError",
     "Outcome",
+    "Receipt",
     "Reference",
     "ScopeView",
     "Terms",
@@ -73,6 +78,7 @@ __all__ = [
     "hold",
     "lease",
     "open_scopes",
+    "receipts",
     "refuse_secrets",
     "release",
 ]

@@ -377,7 +377,14 @@ class Session:
 
 def _view(live: LiveGrant) -> ScopeView:
     scope = live.scope
-    return ScopeView(scope.name, tuple(scope.access), live.issuer.connection(scope))
+    return ScopeView(
+        scope.name,
+        tuple(scope.access),
+        live.issuer.connection(scope),
+        version=scope.version,
+        owner=scope.owner,
+        issuer=scope.issuer,
+    )
 
 
 def _process_key() -> str:

@@ -23,6 +23,7 @@
     │   ├── LeaseClosed             used after its block ended
     │   ├── LeaseExpired            nothing valid is left and no renewal succeeded
     │   ├── LeaseTooShort           valid, but not for as long as was asked
+    │   ├── LeaseDoomed             training was stopped in time, its work saved
     │   ├── NotLeased               no open lease covers what was asked
     │   └── OwnerGone               the process that owns the lease does not answer
     ├── SecretBufferClosed          read of a buffer that has been wiped
@@ -226,6 +227,29 @@ class LeaseTooShort(LeaseError):
         super().__init__(message, remedy=remedy)
         self.asked = asked
         self.possible = possible
+
+
+class LeaseDoomed(LeaseError):
+    """Training was stopped while the credentials it needs were still valid.
+
+    Args:
+        checkpoint: where the work was saved; None if this process did not write it.
+        seconds_left: how long they still lived when it was decided.
+    """
+
+    NUMBERS = ("seconds_left",)
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        checkpoint: str | None = None,
+        seconds_left: float = 0.0,
+        remedy: str | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.checkpoint = checkpoint
+        self.seconds_left = seconds_left
 
 
 class NotLeased(LeaseError, PermissionError):

@@ -18,11 +18,17 @@ class ScopeView:
         access: what it allows; storage readers route requests by it.
         connection: what a client needs besides credentials: ``endpoint_url``,
             ``region_name``, ``ca_file``; empty for bearer tokens.
+        version: the right's version in the manifest.
+        owner: who answers for the right.
+        issuer: who grants it, by its name in the manifest.
     """
 
     name: str
     access: tuple[Access, ...]
     connection: Mapping[str, str] = field(default_factory=dict)
+    version: str = ""
+    owner: str = ""
+    issuer: str = ""
 
     def covers(self, verb: Verb, bucket: str, key: str) -> bool:
         """Whether the scope allows reading or writing this object."""
@@ -38,10 +44,14 @@ class ScopeView:
             "name": self.name,
             "access": [str(access) for access in self.access],
             "connection": dict(self.connection),
+            "version": self.version,
+            "owner": self.owner,
+            "issuer": self.issuer,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ScopeView:
         """The inverse of `to_json`."""
         access = tuple(Access.parse(text) for text in value["access"])
-        return cls(value["name"], access, dict(value["connection"]))
+        told = {part: value[part] for part in ("version", "owner", "issuer")}
+        return cls(value["name"], access, dict(value["connection"]), **told)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ._artifacts import LeaseS3ArtifactRepository
     from ._provider import LeaseRequestAuthProvider
+    from ._receipts import LeaseRunContext
     from ._tracking import flush, tracking
 
 #: Imported when first used. MLflow loads the entry points one by one and goes on
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 #: need: without a provider, MLflow sends its requests without any credential.
 _HOMES = {
     "LeaseRequestAuthProvider": "_provider",
+    "LeaseRunContext": "_receipts",
     "LeaseS3ArtifactRepository": "_artifacts",
     "flush": "_tracking",
     "tracking": "_tracking",
@@ -36,6 +38,7 @@ _HOMES = {
 
 __all__ = [
     "LeaseRequestAuthProvider",
+    "LeaseRunContext",
     "LeaseS3ArtifactRepository",
     "flush",
     "tracking",

@@ -1,0 +1,3 @@
+"""OpenTelemetry spans and metrics of leases."""
+
+from __future__ import annotations

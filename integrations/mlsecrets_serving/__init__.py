@@ -1,0 +1,3 @@
+"""Inference servers on leased credentials."""
+
+from __future__ import annotations
