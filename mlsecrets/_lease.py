@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -200,7 +201,8 @@ class Lease(Readers):
         joined = tenant().held(self.scope)
         if joined is not None:
             return joined
-        if self._live is not None and not self._live.forgotten:
+        ours = self._live is not None and not self._live.forgotten
+        if ours or self.reference.owner == os.getpid():
             raise LeaseClosed(f"lease {self.scope} has ended, so it has no {what}")
         raise NotLeased(
             f"lease {self.scope} belongs to another process, so it has no {what} here",

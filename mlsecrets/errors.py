@@ -251,6 +251,9 @@ class LeaseDoomed(LeaseError):
         self.checkpoint = checkpoint
         self.seconds_left = seconds_left
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return (*super().__reduce__(), {"checkpoint": self.checkpoint})
+
 
 class NotLeased(LeaseError, PermissionError):
     """No open lease covers what was asked."""
