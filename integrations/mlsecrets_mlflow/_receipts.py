@@ -6,7 +6,7 @@ import logging
 
 from mlflow.tracking.context.abstract_context import RunContextProvider
 
-from mlsecrets import open_scopes, receipts
+from mlsecrets import Receipt, receipts
 from mlsecrets.errors import MLSecretsError
 
 _log = logging.getLogger(__name__)
@@ -24,12 +24,16 @@ class LeaseRunContext(RunContextProvider):
 
     def in_context(self) -> bool:
         """Whether there is anything to tell."""
-        try:
-            return bool(open_scopes())
-        except MLSecretsError as error:  # a run is worth more than its tags
-            _log.warning("no lease receipts for this run: %s", error)
-            return False
+        return bool(_receipts())
 
     def tags(self) -> dict[str, str]:
         """A receipt of each lease, as JSON."""
-        return {PREFIX + told.scope: told.to_json() for told in receipts()}
+        return {PREFIX + told.scope: told.to_json() for told in _receipts()}
+
+
+def _receipts() -> tuple[Receipt, ...]:
+    try:
+        return receipts()
+    except MLSecretsError as error:  # a run is worth more than its tags
+        _log.warning("no lease receipts for this run: %s", error)
+        return ()
