@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -141,6 +145,35 @@ class DevStack:
         """Process ids by name, with that of the process that supervises the others."""
         pids = {process.name: process.pid for process in self._state.processes}
         return {**pids, "supervisor": self._state.supervisor.pid}
+
+    @contextmanager
+    def away(self, *names: str) -> Iterator[None]:
+        """A block in which engines do not answer: stopped, not ended, by SIGSTOP.
+
+        They know afterwards what they knew. To see how a program takes an outage::
+
+            with stack.away("openbao"):
+                train()
+
+        Args:
+            names: as in `processes`.
+
+        Raises:
+            ValueError: there is no engine of that name.
+        """
+        engines = self.processes
+        del engines["supervisor"]
+        if not names or not engines.keys() >= set(names):
+            known = ", ".join(sorted(engines))
+            raise ValueError(f"names of engines are expected ({known}), got {names!r}")
+        stopped = [engines[name] for name in names]
+        try:
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
     def admin_s3(self) -> Any:
         """A boto3 client with the store's admin key: for seeding and tests only."""

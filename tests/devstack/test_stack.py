@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,18 @@ def test_lifetimes_are_whole_seconds(ttl: float) -> None:
     """OpenBao would round them, and 0 is a JWT that has expired when it is issued."""
     with pytest.raises(ValueError, match="whole seconds, at least 1"):
         DevStack(ttl=ttl)
+
+
+def test_an_engine_is_away_for_a_block(stack: DevStack) -> None:
+    """Also when the block raises; it knows afterwards what it knew before."""
+    bao = psutil.Process(stack.processes["openbao"])
+    with suppress(ZeroDivisionError), stack.away("openbao"):
+        assert until(lambda: bao.status() == psutil.STATUS_STOPPED)
+        1 / 0  # noqa: B018
+    assert until(lambda: bao.status() != psutil.STATUS_STOPPED)
+    for wrong in ((), ("openboa",), ("supervisor",)):
+        with pytest.raises(ValueError, match="openbao"), stack.away(*wrong):
+            raise AssertionError("something was stopped")
 
 
 def test_a_failed_start_shows_the_log_and_stops_the_rest(
