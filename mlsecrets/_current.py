@@ -24,6 +24,10 @@ from .manifest import find, load
 SWEEPING: Sweeping = "revealed"
 #: Where events are written, if `configure` does not say.
 JOURNAL_VARIABLE = "MLSECRETS_JOURNAL"
+#: Who owns the leases, if `configure` does not say.
+KEEPER_VARIABLE = "MLSECRETS_KEEPER"
+
+Keeper = Literal["thread", "process"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +35,7 @@ class _Settings:
     manifest: Path | None = None
     journal: Path | None = None
     options: Options = Options()  # noqa: RUF009  it is frozen
-    keeper: Literal["thread", "process"] = "thread"
+    keeper: Keeper | None = None
     clock: Clock = SYSTEM_CLOCK
 
 
@@ -51,7 +55,7 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
     on_outage: Literal["raise", "wait"] = "raise",
     outage_limit: float = 3600.0,
     on_event: Callback | None = None,
-    keeper: Literal["thread", "process"] = "thread",
+    keeper: Keeper | None = None,
     peers: Peers = "user",
     clock: Clock = SYSTEM_CLOCK,
 ) -> None:
@@ -85,7 +89,8 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
         keeper: who owns the leases: ``"thread"``, this process; or ``"process"``, a
             small process of its own, which is started when it is needed. It alone holds
             the identity and the logins, renews while this one is stopped, and revokes
-            at once when this one dies, by whatever signal.
+            at once when this one dies, by whatever signal. If absent, the one that
+            ``MLSECRETS_KEEPER`` names when a lease is opened; else ``"thread"``.
         peers: which processes of this user may read leases: ``"user"``, all of them;
             ``"descendants"``, those that a process of the job has started;
             ``"cgroup"``, those in its control group: its container, its SLURM step.
@@ -102,7 +107,7 @@ def configure(  # noqa: PLR0913  one keyword for each thing that can be said
     if sweeping not in get_args(Sweeping):
         expected = ", ".join(map(repr, get_args(Sweeping)))
         raise ValueError(f"sweep is one of {expected}, got {sweep!r}")
-    if keeper not in {"thread", "process"}:
+    if keeper is not None and keeper not in get_args(Keeper):
         raise ValueError(f'keeper is "thread" or "process", got {keeper!r}')
     if peers not in get_args(Peers):
         expected = ", ".join(map(repr, get_args(Peers)))
@@ -186,8 +191,18 @@ def journal_path() -> Path | None:
 
 
 def wants_keeper() -> bool:
-    """Whether leases are to be owned by a process of their own."""
-    return _settings.keeper == "process"
+    """Whether leases are to be owned by a process of their own.
+
+    Raises:
+        LeaseError: the environment names no kind of keeper that there is.
+    """
+    keeper = _settings.keeper or os.environ.get(KEEPER_VARIABLE) or "thread"
+    if keeper not in get_args(Keeper):
+        raise LeaseError(
+            f'{KEEPER_VARIABLE} is "thread" or "process", got {keeper!r}',
+            remedy=f"set {KEEPER_VARIABLE} to one of them, or unset it",
+        )
+    return keeper == "process"
 
 
 def manifest_path() -> Path:
