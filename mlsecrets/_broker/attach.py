@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .._forks import after_fork, forgets, notice
 from ..clock import SYSTEM_CLOCK, Clock, pause
@@ -18,6 +19,8 @@ from ..view import ScopeView
 from . import _wire
 from ._place import Place
 from ._socket import connect
+
+T = TypeVar("T")
 
 #: Seconds to wait for an owner, which may itself be waiting for an issuer.
 PATIENCE = 15.0
@@ -68,9 +71,14 @@ class Attachment:
 
         Args:
             fresh: ask again, although they are known: a new lease may be open.
+
+        Raises:
+            OwnerGone: the owner does not answer, and no other has taken its place.
         """
         if self._views is None or fresh:
-            head, _ = _ask(self._path, {"ask": "views"})
+            head, _ = _from_any_owner(
+                lambda: _ask(self._path, {"ask": "views"}), self._path, self._clock
+            )
             self._views = tuple(ScopeView.from_json(view) for view in head["views"])
         return self._views
 
@@ -203,32 +211,19 @@ class AttachedGrant(Opaque):
         """Ask, and again while the owner says that it is worth it.
 
         The issuer may be away, and readers are to wait for it: the owner knows for how
-        long. An owner that was killed leaves its socket behind; another may take over.
+        long.
         """
-        give_up = self._clock.monotonic() + SUCCESSION
         while True:
-            seen = _identity(self._path)
             try:
-                self._cached = self._fetch(request)
+                self._cached = _from_any_owner(
+                    lambda: self._fetch(request), self._path, self._clock
+                )
             except LeaseExpired as expired:
                 if expired.again_in is None:
                     raise
                 pause(self._clock, expired.again_in)
-            except OwnerGone:
-                # Another owner may be there by now, or be expected.
-                waits = seen != _identity(self._path) or self._is_vacant()
-                if self._clock.monotonic() >= give_up or not waits:
-                    raise
-                pause(self._clock, SOON)
             else:
                 return self._cached.grant
-
-    def _is_vacant(self) -> bool:
-        """Whether the place is there, and waits for another owner."""
-        place = Place.at(self._path)
-        if not place.folder.is_dir():
-            return False
-        return not self._path.exists() or place.holder_is_gone()
 
     def _fetch(self, request: dict[str, Any]) -> _Cached:
         now = self._clock.monotonic()
@@ -253,6 +248,33 @@ class AttachedGrant(Opaque):
         grant = Grant(terms, credentials)
         pause = head["ask_in"] + AFTER_RENEWAL if head["ask_in"] > 0 else POLL
         return _Cached(grant, now + pause)
+
+
+def _from_any_owner(ask: Callable[[], T], path: Path, clock: Clock) -> T:
+    """Ask the owner, or the next one if it goes meanwhile.
+
+    Between two owners nobody answers for a moment. One that was killed leaves its
+    socket behind.
+    """
+    give_up = clock.monotonic() + SUCCESSION
+    while True:
+        seen = _identity(path)
+        try:
+            return ask()
+        except OwnerGone:
+            # Another owner may be there by now, or be expected.
+            waits = seen != _identity(path) or _is_vacant(path)
+            if clock.monotonic() >= give_up or not waits:
+                raise
+            pause(clock, SOON)
+
+
+def _is_vacant(path: Path) -> bool:
+    """Whether the place is there, and waits for another owner."""
+    place = Place.at(path)
+    if not place.folder.is_dir():
+        return False
+    return not path.exists() or place.holder_is_gone()
 
 
 def _ask(

@@ -239,9 +239,11 @@ def test_between_two_owners_of_a_job_workers_go_on(
     assert place.take()  # and the next owner does not listen yet
     monkeypatch.setattr(attach, "_attachments", {})
     reading = Background(Reference("data").source().snapshot)
+    viewing = Background(Reference("data").view)
     owner.broker = Broker(owner, owner.live.clock, owner.journal, place)
-    reading.join()
-    assert reading.error is None
+    for asked in (reading, viewing):
+        asked.join()
+        assert asked.error is None
 
 
 def test_workers_wait_for_what_is_being_taken_over(monkeypatch: Any) -> None:
