@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ class Guard:
     def __init__(self, shell: InteractiveShell) -> None:
         self._undo: list[Callable[[], None]] = []
         self._closed = False
-        self._withheld: tuple[int, str] | None = None
+        self._withheld = threading.local()  # other threads format what they display
         self._wrap(shell.display_formatter, "format", self._format)
         self._wrap(shell.displayhook, "update_user_ns", self._remember)
         self._wrap(shell.display_pub, "publish", self._publish)
@@ -59,15 +60,16 @@ class Guard:
         """A result, or what `display` is called with."""
         data, metadata = present(value, *args, **kwargs)
         shown = withhold(data)
-        self._withheld = None
+        self._withheld.last = None
         if shown is not data:
             line = shown.get("text/plain") or next(iter(shown.values()))
-            self._withheld = id(value), line.strip()
+            self._withheld.last = id(value), line.strip()
         return shown, metadata
 
     def _remember(self, present: Any, result: Any) -> Any:
         """What goes into `Out` and `_`, right after it was formatted."""
-        held, self._withheld = self._withheld, None
+        held = getattr(self._withheld, "last", None)
+        self._withheld.last = None
         if held is not None and held[0] == id(result):
             result = held[1]
         return present(result)
