@@ -16,9 +16,10 @@ from rich.console import Console
 
 from mlsecrets import MLSecretsError
 
-from . import journal, render, report, timeline
+from . import render, report
 from .process import TrainingFailed
 from .run import Findings, Settings, run
+from .timeline import timeline
 
 _DURATION = re.compile(r"(?=\d)(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?")
 
@@ -110,19 +111,14 @@ def _interruptible() -> Iterator[None]:
 def write(findings: Findings, figures: dict[str, Any], out: Path) -> dict[str, str]:
     """The picture and the report; where they and the journal are."""
     # The demo's own proof needs a scope that no user has: not in the picture.
-    shown = [
-        life
-        for life in journal.lives(findings.journal)
-        if life.scope in figures["scopes"]
-    ]
-    end = max([life.end for life in shown] + [p["at"] for p in findings.phases])
-    picture = timeline.draw(
+    shown = [line for line in findings.journal if line["scope"] in figures["scopes"]]
+    picture = timeline(
         shown,
         findings.reads,
-        timeline.phases(findings.phases, end),
+        findings.phases,
         title=f"Leases of a {findings.settings.seconds:g} s training run, "
         f"TTL {findings.settings.ttl:g} s",
-    )
+    ).svg()
     files = {
         "timeline": out / "lease-timeline.svg",
         "journal": out / "journal.jsonl",
