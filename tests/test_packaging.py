@@ -27,7 +27,11 @@ ROOTS = (
     "mlsecrets_ipython",
     "mlsecrets_lightning",
     "mlsecrets_mlflow",
+    "mlsecrets_otel",
     "mlsecrets_ray",
+    "mlsecrets_serving",
+    "mlsecrets_torch",
+    "mlsecrets_transformers",
 )
 HOSTS = {"mlsecrets_lightning": "lightning", "mlsecrets_mlflow": "mlflow"}
 
