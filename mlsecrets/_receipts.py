@@ -23,6 +23,7 @@ def receipts() -> tuple[Receipt, ...]:
 
 
 def _receipt(view: ScopeView) -> Receipt:
+    reference = Reference(view.name)
     receipt = Receipt(
         view.name,
         view.version,
@@ -30,10 +31,12 @@ def _receipt(view: ScopeView) -> Receipt:
         view.issuer,
         tuple(map(str, view.access)),
     )
+    if not view.shared and reference.held() is None:
+        return receipt
     try:
-        terms = Reference(view.name).source().snapshot().terms
+        terms = reference.source().snapshot().terms
     except MLSecretsError:
-        # Not this process's to read, or it has run out: the right is told all the same.
+        # It has run out, or has just ended: the right is told all the same.
         return receipt
     lease = lease_hash(terms.lease_id)
     return replace(receipt, lease=lease, generation=terms.generation)

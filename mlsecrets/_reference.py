@@ -49,12 +49,9 @@ class Reference:
             LeaseClosed: this process owned it, and its block has ended.
             NotLeased: no owner is known.
         """
-        session = _current.current()
-        if session is not None and session.holds(self.scope):
-            return session.held(self.scope)
-        joined = tenant().held(self.scope)
-        if joined is not None:
-            return joined
+        held = self.held()
+        if held is not None:
+            return held
         if self.owner == os.getpid():
             raise LeaseClosed(
                 f"lease {self.scope} has ended: its block was left",
@@ -67,6 +64,13 @@ class Reference:
                 remedy=f'open one around this code: with lease("{self.scope}"): …',
             )
         return attachment(path).source(self.scope)
+
+    def held(self) -> Source | None:
+        """The lease as this process holds it, with a block of its own; None if not."""
+        session = _current.current()
+        if session is not None and session.holds(self.scope):
+            return session.held(self.scope)
+        return tenant().held(self.scope)
 
     def view(self) -> ScopeView:
         """The public face of the lease's scope.

@@ -384,6 +384,7 @@ def _view(live: LiveGrant) -> ScopeView:
         version=scope.version,
         owner=scope.owner,
         issuer=scope.issuer,
+        shared=scope.shared is True,
     )
 
 

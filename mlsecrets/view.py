@@ -21,6 +21,7 @@ class ScopeView:
         version: the right's version in the manifest.
         owner: who answers for the right.
         issuer: who grants it, by its name in the manifest.
+        shared: whether workers may read it, who have no block of their own.
     """
 
     name: str
@@ -29,6 +30,7 @@ class ScopeView:
     version: str = ""
     owner: str = ""
     issuer: str = ""
+    shared: bool = True
 
     def covers(self, verb: Verb, bucket: str, key: str) -> bool:
         """Whether the scope allows reading or writing this object."""
@@ -47,11 +49,12 @@ class ScopeView:
             "version": self.version,
             "owner": self.owner,
             "issuer": self.issuer,
+            "shared": self.shared,
         }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> ScopeView:
         """The inverse of `to_json`."""
         access = tuple(Access.parse(text) for text in value["access"])
-        told = {part: value[part] for part in ("version", "owner", "issuer")}
+        told = {part: value[part] for part in ("version", "owner", "issuer", "shared")}
         return cls(value["name"], access, dict(value["connection"]), **told)

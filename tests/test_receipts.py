@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from dataclasses import asdict
 
-from mlsecrets import Receipt, lease, receipts
+from mlsecrets import Event, Receipt, configure, lease, receipts
 from mlsecrets.devstack import DevStack
 from mlsecrets.leaks import find_secrets
+
+WORKER = """
+from mlsecrets import receipts
+for receipt in receipts():
+    print(receipt.to_json())
+"""
 
 
 def test_a_receipt_says_what_was_allowed(mlsecrets_configured: DevStack) -> None:
@@ -30,3 +38,18 @@ def test_a_receipt_reads_back() -> None:
     """From a tag of a run."""
     receipt = Receipt("data", "1.0.0", "o@e.org", "bao", ("read s3://a/*",), "ab", 3)
     assert Receipt.from_json(receipt.to_json()) == receipt
+
+
+def test_a_worker_says_what_the_job_may_do(mlsecrets_configured: DevStack) -> None:
+    """It does not ask for what it may not have: nobody is told of a refusal."""
+    refused: list[Event] = []
+    configure(mlsecrets_configured.manifest_path, on_event=refused.append)
+    with lease("train-data", "checkpoints"):
+        lines = subprocess.run(
+            [sys.executable, "-c", WORKER], capture_output=True, text=True, check=True
+        ).stdout.splitlines()
+    told = {one.scope: one for one in map(Receipt.from_json, lines)}
+    assert told["train-data"].lease
+    assert told["checkpoints"].access == ("write s3://checkpoints/run-*/*",)
+    assert told["checkpoints"].lease == ""
+    assert [event.name for event in refused if event.name == "refused"] == []
