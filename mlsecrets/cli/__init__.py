@@ -1,4 +1,4 @@
-"""The command line: ``mlsecrets dev | doctor | init | status | demo``.
+"""The command line: ``mlsecrets``, and its verbs.
 
 One file per verb. What a verb needs is imported when it runs, so that ``--help`` and
 ``--version`` answer at once.

@@ -13,6 +13,7 @@ from ._dev import dev
 from ._doctor import doctor
 from ._init import init
 from ._status import status
+from ._timeline import timeline
 
 
 class Verbs(TyperGroup):
@@ -72,4 +73,5 @@ app.command(context_settings={"allow_interspersed_args": False})(dev)
 app.command()(doctor)
 app.command()(init)
 app.command()(status)
+app.command()(timeline)
 app.command()(demo)

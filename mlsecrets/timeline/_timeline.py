@@ -25,6 +25,9 @@ class Timeline:
 
     Make one with `Timeline.of`. Where there is too much to be seen, bars are drawn
     together and rows left out; the picture says so.
+
+    Attributes:
+        strange: how many lines of the journal were no events, and are left out.
     """
 
     def __init__(
@@ -40,7 +43,7 @@ class Timeline:
         self._title = title
         self._phases = phases
         self._activities = activities
-        self._strange = strange
+        self.strange = strange
 
     @classmethod
     def of(
@@ -88,8 +91,8 @@ class Timeline:
     def svg(self) -> str:
         """The picture, as a file for browsers: light, or dark where that is wanted."""
         notes = []
-        if self._strange:
-            notes.append(f"{counted(self._strange, 'line')} of the journal: no events")
+        if self.strange:
+            notes.append(f"{counted(self.strange, 'line')} of the journal: no events")
         return draw(
             self._rows,
             self._title,

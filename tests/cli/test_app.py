@@ -26,6 +26,7 @@ OPTIONS = {
     "doctor": {"--config", "--job-length", "--json"},
     "init": {"--openbao", "--force"},
     "status": {"--journal", "--json"},
+    "timeline": {"--out", "--last"},
 }
 
 
@@ -35,7 +36,11 @@ def test_help_names_every_option_and_says_what_it_is_for(run: Run, verb: str) ->
     shown = run(*filter(None, [verb]), "--help")
     assert shown.exit_code == 0
     listed = dict(
-        re.findall(r"^  (--[\w-]+)(?: [A-Z]+)?\s+(\S.*)$", shown.stdout, re.MULTILINE)
+        re.findall(
+            r"^  (?:-\w, )?(--[\w-]+)(?: [A-Z]+)?\s+(\S.*)$",
+            shown.stdout,
+            re.MULTILINE,
+        )
     )
     assert set(listed) == OPTIONS[verb] | {"--help"}
     assert all(sentence[0].isupper() for sentence in listed.values())
