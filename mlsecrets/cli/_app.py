@@ -12,8 +12,10 @@ from ._demo import demo
 from ._dev import dev
 from ._doctor import doctor
 from ._init import init
+from ._run import run
 from ._status import status
 from ._timeline import timeline
+from ._wrapping import Wrapping
 
 
 class Verbs(TyperGroup):
@@ -72,6 +74,7 @@ def mlsecrets(
 app.command(context_settings={"allow_interspersed_args": False})(dev)
 app.command()(doctor)
 app.command()(init)
+app.command(cls=Wrapping)(run)
 app.command()(status)
 app.command()(timeline)
 app.command()(demo)

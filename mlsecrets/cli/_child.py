@@ -1,26 +1,30 @@
-"""Running one command inside the stack, as if the stack were not there."""
+"""Running one command, as if nothing were around it."""
 
 from __future__ import annotations
 
 import os
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 
-from .._broker._socket import ENVIRONMENT
-from ..manifest import VARIABLE
 from ._errors import CommandError
 from ._signals import handled
 
 #: What shells report (POSIX.1-2017, Shell Command Language, 2.8.2).
 NOT_FOUND, NOT_EXECUTABLE = 127, 126
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: What a terminal sends to all of its foreground processes.
+_OF_TERMINAL = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
+#: SLURM and others send the last two as a word of warning.
+_FORWARDED = (*_OF_TERMINAL, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
-def run(command: Sequence[str], manifest: Path) -> int:
-    """Run a command that leases by this manifest; its exit status.
+def run(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    afterwards: Callable[[], object] | None = None,
+) -> int:
+    """Run a command; its exit status.
 
     Signals sent to us are passed on to it. From our own terminal they reach it without
     us; elsewhere it gets a session of its own, so that a signal to our process group
@@ -29,12 +33,13 @@ def run(command: Sequence[str], manifest: Path) -> int:
 
     Args:
         command: program and arguments.
-        manifest: what ``MLSECRETS_CONFIG`` is set to.
+        env: its environment.
+        afterwards: called when it has ended; a signal does not cut that short.
 
     Returns:
         as a shell would: 128 + n if signal n ended it.
     """
-    return _Child(command, {**_environment(), VARIABLE: str(manifest)}).wait()
+    return _Child(command, env).wait(afterwards)
 
 
 class _Child:
@@ -47,12 +52,14 @@ class _Child:
         self._owed: list[int] = []
         self._process: subprocess.Popen[bytes] | None = None
 
-    def wait(self) -> int:
+    def wait(self, afterwards: Callable[[], object] | None) -> int:
         with handled(_FORWARDED, self._forward):
             process = self._process = self._start()
             for number in self._owed:  # came while it was being started
                 process.send_signal(number)
             status = process.wait()
+            if afterwards is not None:
+                afterwards()
         return status if status >= 0 else 128 - status
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -69,7 +76,7 @@ class _Child:
             ) from None
 
     def _forward(self, number: int, frame: FrameType | None) -> None:
-        if self._shared and number != signal.SIGTERM:
+        if self._shared and number in _OF_TERMINAL:
             return  # the terminal has sent it to the whole foreground group
         if self._process is None:
             self._owed.append(number)
@@ -89,8 +96,3 @@ def _is_foreground() -> bool:
         return False
     finally:
         os.close(terminal)
-
-
-def _environment() -> dict[str, str]:
-    # A lease around us is of another manifest: its socket is not for this command.
-    return {name: value for name, value in os.environ.items() if name != ENVIRONMENT}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import threading
 from pathlib import Path
@@ -65,8 +66,18 @@ def dev(
             # With a command, standard output is the command's.
             typer.echo(_facts(stack, seeded=seed), err=bool(command))
             if command:
-                raise typer.Exit(run(command, stack.manifest_path))
+                raise typer.Exit(run(command, _inside(stack.manifest_path)))
             threading.Event().wait()
+
+
+def _inside(manifest: Path) -> dict[str, str]:
+    """The environment of a command that leases from the stack."""
+    from .._broker._socket import ENVIRONMENT
+    from ..manifest import VARIABLE
+
+    # A lease around us is of another manifest: its socket is not for this command.
+    outer = {name: value for name, value in os.environ.items() if name != ENVIRONMENT}
+    return {**outer, VARIABLE: str(manifest)}
 
 
 def _facts(stack: DevStack, *, seeded: bool) -> str:

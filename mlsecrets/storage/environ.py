@@ -47,7 +47,7 @@ def lent(reference: Reference) -> Iterator[None]:
             "AWS_ACCESS_KEY_ID": credentials.public["access_key_id"],
             "AWS_SECRET_ACCESS_KEY": credentials.reveal("secret_access_key", READER),
             "AWS_SESSION_TOKEN": credentials.reveal("session_token", READER),
-            **_place(reference.view().connection),
+            **place(reference.view().connection),
         }
         before = {name: os.environ.get(name) for name in shown}
         try:
@@ -61,7 +61,7 @@ def lent(reference: Reference) -> Iterator[None]:
         _turn.release()
 
 
-def _place(connection: Mapping[str, str]) -> dict[str, str]:
+def place(connection: Mapping[str, str]) -> dict[str, str]:
     """Where the store is, in the variables of AWS's SDKs ("Settings reference")."""
     words = {
         "endpoint_url": ["AWS_ENDPOINT_URL_S3"],

@@ -25,6 +25,7 @@ OPTIONS = {
     "dev": {"--ttl", "--mlflow", "--seed", "--folder"},
     "doctor": {"--config", "--job-length", "--json"},
     "init": {"--openbao", "--force"},
+    "run": {"--env", "--keeper", "--config"},
     "status": {"--journal", "--json"},
     "timeline": {"--out", "--last"},
 }

@@ -16,12 +16,13 @@ Spawn = Callable[..., "subprocess.Popen[str]"]
 #: Runs its arguments as `mlsecrets dev -- ...` does, without the stack.
 RUN = (
     "import sys; from pathlib import Path; from mlsecrets.cli._child import run; "
-    "sys.exit(run(sys.argv[1:], Path('/manifest')))"
+    "from mlsecrets.cli._dev import _inside; "
+    "sys.exit(run(sys.argv[1:], _inside(Path('/manifest'))))"
 )
 #: Waits for a signal, then a while for another; prints what came and exits with 9.
 LISTEN = (
     "import signal, sys\n"
-    "wanted = {signal.SIGINT, signal.SIGTERM}\n"
+    "wanted = {signal.SIGINT, signal.SIGTERM, signal.SIGUSR1}\n"
     "signal.pthread_sigmask(signal.SIG_BLOCK, wanted)\n"
     "print('ready', flush=True)\n"
     "seen = [signal.sigwait(wanted)]\n"
@@ -41,7 +42,7 @@ def outcome(process: subprocess.Popen[str]) -> tuple[int, str]:
     return process.returncode, output.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_signals_are_passed_on_and_the_status_comes_back(
     spawn: Spawn, number: signal.Signals
 ) -> None:
