@@ -29,12 +29,19 @@ class LeaseEvents:
         scope: the lease's scope.
         clock: reads time.
         recorder: is told.
+
+    Attributes:
+        renewals: how often there were later terms for the same credentials.
+        failures: how many tries have failed.
+        last_failure: the kind of error of the last of them.
     """
 
     def __init__(self, scope: str, clock: Clock, recorder: Recorder) -> None:
         self._scope = scope
         self._clock = clock
         self._recorder = recorder
+        self.renewals = self.failures = 0
+        self.last_failure: str | None = None
         self._expired = 0  # the latest generation of which this has been told
 
     def issued(self, grant: Grant, took: float) -> None:
@@ -44,6 +51,7 @@ class LeaseEvents:
 
     def renewed(self, grant: Grant) -> None:
         """Later terms for the same credentials."""
+        self.renewals += 1
         self._record("renewed", **_terms(grant))
 
     def capped(self, grant: Grant, reason: str) -> None:
@@ -57,8 +65,10 @@ class LeaseEvents:
 
     def failed(self, error: Failure, left: float, pause: float) -> None:
         """A try that failed, with `left` seconds of life and the next in `pause`."""
+        self.failures += 1
+        self.last_failure = type(error).__name__
         detail: dict[str, Any] = {
-            "error": type(error).__name__,
+            "error": self.last_failure,
             "transient": not refused(error),
             "seconds_left": round(left, 3),
             "next_try_in": round(pause, 3),

@@ -177,6 +177,25 @@ class LiveGrant(Opaque):
         """The monotonic second at which the next renewal is due."""
         return self._held.due()
 
+    def figures(self) -> dict[str, Any]:
+        """How it fares, for people who look on: numbers and names, nothing secret.
+
+        ``generation``, ``issued_at`` (its last terms, in wall-clock seconds) and
+        ``remaining`` (seconds of life) are None before the first credentials.
+        """
+        grant, told = self._held.newest(), self._events
+        terms = None if grant is None else grant.terms
+        now = self.clock.monotonic()
+        return {
+            "generation": terms and terms.generation,
+            "issued_at": terms and terms.issued_at,
+            "remaining": terms and terms.remaining(now),
+            "doomed": self.doomed_at is not None,
+            "renewals": told.renewals,
+            "failures": told.failures,
+            "last_failure": told.last_failure,
+        }
+
     # -- changing --------------------------------------------------------------------
 
     def open(self) -> None:

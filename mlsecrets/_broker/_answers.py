@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 from ..clock import Clock
-from ..errors import LeaseExpired, MLSecretsError
+from ..errors import LeaseClosed, LeaseExpired, MLSecretsError, NotLeased
 from ..grant import Grant
 from . import _wire
 from ._holder import Held, Holder
+from ._members import Members
 from ._rules import Note, Rules
 
 #: Seconds after which a worker asks again for what is about to be taken over.
@@ -24,6 +27,7 @@ class Answers:
 
     Args:
         holder: whose leases.
+        members: who has joined.
         rules: who may read them.
         clock: reads time.
         note: is told who reads what for the first time.
@@ -34,6 +38,7 @@ class Answers:
     def __init__(
         self,
         holder: Holder,
+        members: Members,
         rules: Rules,
         clock: Clock,
         note: Note,
@@ -41,6 +46,7 @@ class Answers:
     ) -> None:
         self._settled_at = settled_at
         self._holder = holder
+        self._members = members
         self._rules = rules
         self._clock = clock
         self._note = note
@@ -58,6 +64,9 @@ class Answers:
         if ask == "views":
             views = [view.to_json() for view in self._holder.views()]
             _wire.send(connection, {"views": views})
+            return
+        if ask == "figures":
+            _wire.send(connection, {"pid": os.getpid(), "leases": self._figures()})
             return
         if not self._holder.holds(scope) and self._clock.monotonic() < self._settled_at:
             raise LeaseExpired(
@@ -82,6 +91,18 @@ class Answers:
             self._send_grant(connection, held, grant)
         else:
             _wire.send(connection, {"error": "OwnerGone", "message": "unknown request"})
+
+    def _figures(self) -> list[dict[str, Any]]:
+        """How each lease fares, who else holds it, and how many have read it."""
+        leases = []
+        readers = [scope for _, scope in tuple(self._seen)]
+        for view in self._holder.views():
+            with suppress(LeaseClosed, NotLeased):  # it has just ended
+                figures = self._holder.held(view.name).figures()
+                figures["members"] = self._members.holding(view.name)
+                figures["readers"] = readers.count(view.name)
+                leases.append({"view": view.to_json(), **figures})
+        return leases
 
     def _send_grant(self, connection: socket.socket, held: Held, grant: Grant) -> None:
         now = self._clock.monotonic()

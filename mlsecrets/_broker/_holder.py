@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..events import Event
 from ..grant import Grant
@@ -25,6 +25,9 @@ class Held(Protocol):
 
     def next_renewal(self) -> float:
         """The monotonic second at which the next renewal is due."""
+
+    def figures(self) -> dict[str, Any]:
+        """How it fares: numbers and names, nothing secret."""
 
     @property
     def lease_id(self) -> str | None:

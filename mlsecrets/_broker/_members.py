@@ -131,6 +131,10 @@ class Members:
         """Whether the process has joined the scope."""
         return any(member.pid == pid and scope in member.scopes for member in self)
 
+    def holding(self, scope: str) -> int:
+        """How many have joined the scope."""
+        return sum(scope in member.scopes for member in self)
+
     def await_some(self, seconds: float) -> bool:
         """Wait until there is one, at most so long; whether there is."""
         with self._changed:

@@ -230,6 +230,18 @@ class Place:
         )
 
 
+def places() -> list[Place]:
+    """Where this user's processes on this machine own leases, or have owned some."""
+    found = []
+    for base in _bases():
+        for pattern in (f"{_PRIVATE}*/{_SOCKET}", f"mlsecrets*/*/{_SOCKET}"):
+            for path in sorted(base.glob(pattern)):
+                with suppress(OSError, OwnerGone):  # gone by now, or another user's
+                    check_folder(path.parent)
+                    found.append(Place.at(path))
+    return found
+
+
 def _listen(before: Path, after: Path) -> _Listening:
     before.unlink(missing_ok=True)
     with held_off():

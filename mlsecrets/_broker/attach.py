@@ -277,11 +277,22 @@ def _is_vacant(path: Path) -> bool:
     return not path.exists() or place.holder_is_gone()
 
 
+def figures(path: Path, timeout: float) -> tuple[int, list[dict[str, Any]]]:
+    """How the leases of an owner fare: its process id; of each its view, and numbers.
+
+    Raises:
+        OwnerGone: it does not answer in so many seconds.
+        NotLeased: it does not let this process ask.
+    """
+    head, _ = _ask(path, {"ask": "figures"}, timeout)
+    return int(head["pid"]), list(head["leases"])
+
+
 def _ask(
-    path: Path, request: dict[str, Any]
+    path: Path, request: dict[str, Any], timeout: float = PATIENCE
 ) -> tuple[dict[str, Any], SecretBuffer | None]:
     try:
-        with connect(path, PATIENCE) as connection:
+        with connect(path, timeout) as connection:
             _wire.send(connection, request)
             head = _wire.receive(connection)
             slots = head.get("slots")

@@ -69,7 +69,9 @@ class Broker:
         self._recorder = recorder
         self._rules = Rules(holder, self.members, peers, roots, self._note)
         settled_at = clock.monotonic() + SETTLING if succeeding else 0.0
-        self._answers = Answers(holder, self._rules, clock, self._note, settled_at)
+        self._answers = Answers(
+            holder, self.members, self._rules, clock, self._note, settled_at
+        )
         self._hosting = Hosting(holder, self.members, self._rules, self._note)
         # Connections being answered, and members to watch again: for the other thread.
         self._answering: set[socket.socket] = set()

@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 
 from ._format import spoken, time_of_day
-from ._leases import JournalledLease
+from ._leases import LeaseLine
 
 COLUMNS = ("scope", "process", "state", "generations", "last renewal", "ends")
 #: Columns of text where there is no terminal, so that lines stay whole for grep.
 WIDE = 240
 
 
-def print_leases(leases: Sequence[JournalledLease], now: float) -> None:
+def print_leases(leases: Sequence[LeaseLine], now: float) -> None:
     """One line for each lease, on standard output.
 
     Args:
@@ -36,7 +36,7 @@ def print_leases(leases: Sequence[JournalledLease], now: float) -> None:
     console.print(table)
 
 
-def _cells(lease: JournalledLease, now: float) -> tuple[str, ...]:
+def _cells(lease: LeaseLine, now: float) -> tuple[str, ...]:
     state = lease.state(now)
     ends = _at(lease.expires_at)
     if state in {"open", "doomed"} and lease.expires_at is not None:
@@ -60,7 +60,7 @@ def _at(epoch: float | None) -> str:
     return "-" if epoch is None else time_of_day(epoch)
 
 
-def _others(lease: JournalledLease) -> str:
+def _others(lease: LeaseLine) -> str:
     """Who else holds it or has read it, and who was not let."""
     counts = {
         "member(s)": lease.members,
@@ -70,7 +70,7 @@ def _others(lease: JournalledLease) -> str:
     return ", ".join(f"{count} {who}" for who, count in counts.items() if count)
 
 
-def _trouble(lease: JournalledLease) -> str:
+def _trouble(lease: LeaseLine) -> str:
     parts = []
     if lease.failures:
         parts.append(f"{lease.failures} failed ({lease.last_failure})")

@@ -1,4 +1,4 @@
-"""What a journal says about leases, one line for each. Pure, but for reading the file.
+"""What is known of leases, one line for each: by their owner, or by a journal.
 
 A journal can hold many runs and several processes: a lease is told from others by its
 scope and its process, and begins anew with each ``issued``.
@@ -6,11 +6,9 @@ scope and its process, and begins anew with each ``issued``.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 #: Events that say what became of one generation.
@@ -18,7 +16,7 @@ FATES = ("revoked", "ends_at_ttl", "expired")
 
 
 @dataclass
-class JournalledLease:
+class LeaseLine:
     """The newest lease of one scope by one process.
 
     Attributes:
@@ -113,43 +111,31 @@ def _memory(event: Mapping[str, Any]) -> str:
     return f"not swept: {event.get('not_swept')}" if revealed else "clean"
 
 
-def summarise(events: Iterable[Mapping[str, Any]]) -> list[JournalledLease]:
-    """The newest lease of each scope and process, in the order they were issued."""
-    leases: dict[tuple[str, int], JournalledLease] = {}
-    for event in events:
+class Lines:
+    """The newest lease of each scope and process, from events as they come."""
+
+    def __init__(self) -> None:
+        self._leases: dict[tuple[str, int], LeaseLine] = {}
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Take in the next event."""
         key = (str(event["scope"]), int(event["pid"]))
         if event["event"] == "issued":
-            before = leases.pop(key, None)
+            before = self._leases.pop(key, None)
             count = 1 + (before.leases if before else 0)
-            leases[key] = JournalledLease(*key, leases=count)
+            self._leases[key] = LeaseLine(*key, leases=count)
         # What began before the file did, or never came to be, has no line.
-        if key in leases:
-            leases[key].note(event)
-    return list(leases.values())
+        if key in self._leases:
+            self._leases[key].note(event)
+
+    def all(self) -> list[LeaseLine]:
+        """In the order they were issued."""
+        return list(self._leases.values())
 
 
-def read(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """The events of a journal, and how many of its lines are none.
-
-    Raises:
-        OSError: it cannot be read.
-    """
-    events, strange = [], 0
-    with path.open("rb") as file:
-        for line in file:
-            event = _event(line)
-            if event is None:
-                strange += 1
-            else:
-                events.append(event)
-    return events, strange
-
-
-def _event(line: bytes) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except ValueError:  # torn by a full disk, or another program's
-        return None
-    if not isinstance(event, dict) or not {"event", "scope", "at", "pid"} <= set(event):
-        return None
-    return event
+def summarise(events: Iterable[Mapping[str, Any]]) -> list[LeaseLine]:
+    """The newest lease of each scope and process, in the order they were issued."""
+    lines = Lines()
+    for event in events:
+        lines.note(event)
+    return lines.all()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from ._leases import JournalledLease
+    from ._leases import LeaseLine
 
 
 def status(
@@ -29,8 +29,8 @@ def status(
 ) -> None:
     """Show leases: how often renewed, when they end, what became of them.
 
-    In a process that a job has started, asks the job which leases it holds. Anywhere
-    else, and for expiries and renewals, reads the journal. No secret is asked for.
+    In a process that a job has started, asks the job. Anywhere else, and for logins and
+    for leases that have ended, reads the journal. No secret is asked for.
     """
     from ..clock import SYSTEM_CLOCK
     from ._errors import CommandError
@@ -66,7 +66,7 @@ def status(
     else:
         typer.echo("no lease")
     if owner is not None and path is None:
-        typer.echo("for expiries and renewals, run the job with MLSECRETS_JOURNAL=FILE")
+        typer.echo("for logins and ends, run the job with MLSECRETS_JOURNAL=FILE")
     if strange:
         typer.echo(f"{path} has {strange} line(s) that are no events", err=True)
 
@@ -78,9 +78,10 @@ def _journal_of_environment() -> Path | None:
     return Path(named) if named else None
 
 
-def _read(path: Path) -> tuple[list[JournalledLease], int]:
+def _read(path: Path) -> tuple[list[LeaseLine], int]:
+    from ..timeline._journal import read
     from ._errors import CommandError
-    from ._leases import read, summarise
+    from ._leases import summarise
 
     try:
         events, strange = read(path)
@@ -92,5 +93,5 @@ def _read(path: Path) -> tuple[list[JournalledLease], int]:
     return summarise(events), strange
 
 
-def _row(lease: JournalledLease, now: float) -> dict[str, Any]:
+def _row(lease: LeaseLine, now: float) -> dict[str, Any]:
     return {**asdict(lease), "state": lease.state(now)}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from mlsecrets.cli._leases import read, summarise
-from mlsecrets.clock import SYSTEM_CLOCK
-from mlsecrets.events import NAMES, Event, Journal
+from mlsecrets.cli._leases import summarise
+from mlsecrets.events import NAMES
 
 
 def event(name: str, at: float = 0.0, pid: int = 1, **detail: Any) -> dict[str, Any]:
@@ -112,17 +109,3 @@ def test_processes_and_scopes_are_kept_apart() -> None:
 def test_a_lease_that_never_came_to_be_has_no_line() -> None:
     """A first issue that is refused still writes that nothing was left behind."""
     assert summarise([event("shredded", generations=0)]) == []
-
-
-def test_lines_that_are_no_events_are_counted(tmp_path: Path) -> None:
-    """A full disk tears a line; the others still count."""
-    path = tmp_path / "journal.jsonl"
-    journal = Journal(path)
-    detail = {"generation": 1, "expires_at": 5.0}
-    journal.record(Event("issued", "data", SYSTEM_CLOCK.wall(), 1, detail))
-    journal.close()
-    with path.open("a") as file:
-        file.write('{"event": "renew\n[1]\n\xff\n' + json.dumps({"event": "x"}) + "\n")
-    events, strange = read(path)
-    assert (len(events), strange) == (1, 4)
-    assert len(summarise(events)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -116,6 +117,9 @@ def test_a_process_of_a_job_asks_the_job(
         full = status({"MLSECRETS_JOURNAL": str(path)}, "--json")
     keeps_secrets(bare + full)
     assert "train-data" in bare
+    # Without a journal, too, the owner says when each ends.
+    train = next(line for line in bare.splitlines() if line.startswith("train-data"))
+    assert re.search(r"open +1 +\d\d:\d\d:\d\d +in \d", train)
     assert "run the job with MLSECRETS_JOURNAL=FILE" in bare
     report = json.loads(full)
     assert report["owner"]["pid"] == os.getpid()
