@@ -15,6 +15,7 @@ from ._init import init
 from ._run import run
 from ._status import status
 from ._timeline import timeline
+from ._top import top
 from ._wrapping import Wrapping
 
 
@@ -77,4 +78,5 @@ app.command()(init)
 app.command(cls=Wrapping)(run)
 app.command()(status)
 app.command()(timeline)
+app.command()(top)
 app.command()(demo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from ..errors import MLSecretsError
 
@@ -20,6 +21,15 @@ class CommandError(MLSecretsError):
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.status = status
+
+
+def unreadable(journal: Path, error: OSError) -> CommandError:
+    """The error for a journal that is not there, or cannot be read."""
+    return CommandError(
+        f"the journal {journal} cannot be read: {(error.strerror or '').lower()}",
+        remedy="name the file that the job was given, by configure(journal=FILE) or "
+        "MLSECRETS_JOURNAL=FILE",
+    )
 
 
 def missing_extra(package: str, extra: str) -> CommandError:

@@ -13,6 +13,8 @@ from ._leases import LeaseLine
 COLUMNS = ("scope", "process", "state", "generations", "last renewal", "ends")
 #: Columns of text where there is no terminal, so that lines stay whole for grep.
 WIDE = 240
+#: What stands out in a live table.
+_STYLES = {"doomed": "bold red", "lapsed": "dim"}
 
 
 def print_leases(leases: Sequence[LeaseLine], now: float) -> None:
@@ -30,10 +32,46 @@ def print_leases(leases: Sequence[LeaseLine], now: float) -> None:
     table.add_column("memory")
     for lease in leases:
         table.add_row(*_cells(lease, now))
+    console_of_tables().print(table)
+
+
+def live_table(leases: Sequence[LeaseLine], now: float) -> Table:
+    """How leases fare that are open, one line each.
+
+    Args:
+        now: epoch seconds.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("scope", "process", "state"):
+        table.add_column(column, no_wrap=True)
+    for column in ("left", "generation", "renewals"):
+        table.add_column(column, no_wrap=True, justify="right")
+    table.add_column("readers")
+    table.add_column("last error")
+    for lease in leases:
+        state = lease.state(now)
+        left = None if lease.expires_at is None else max(lease.expires_at - now, 0.0)
+        table.add_row(
+            lease.scope,
+            str(lease.pid),
+            state,
+            "-" if left is None else spoken(left),
+            str(lease.generations or "-"),
+            # Both kinds: later terms, and new credentials.
+            str(lease.renewals + max(lease.generations - 1, 0)),
+            _others(lease) or "-",
+            _trouble(lease) or "-",
+            style=_STYLES.get(state),
+        )
+    return table
+
+
+def console_of_tables() -> Console:
+    """Standard output, as wide as any line where it is no terminal."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console.width = WIDE
-    console.print(table)
+    return console
 
 
 def _cells(lease: LeaseLine, now: float) -> tuple[str, ...]:

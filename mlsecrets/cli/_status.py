@@ -80,16 +80,13 @@ def _journal_of_environment() -> Path | None:
 
 def _read(path: Path) -> tuple[list[LeaseLine], int]:
     from ..timeline._journal import read
-    from ._errors import CommandError
+    from ._errors import unreadable
     from ._leases import summarise
 
     try:
         events, strange = read(path)
     except OSError as error:
-        raise CommandError(
-            f"the journal {path} cannot be read: {(error.strerror or '').lower()}",
-            remedy="name the file that the job was given: --journal FILE",
-        ) from None
+        raise unreadable(path, error) from None
     return summarise(events), strange
 
 

@@ -44,7 +44,7 @@ def timeline(
     events are counted and left out.
     """
     from ..timeline import Timeline
-    from ._errors import CommandError
+    from ._errors import CommandError, unreadable
     from ._format import seconds
 
     if out.suffix.lower() not in SUFFIXES:
@@ -56,11 +56,7 @@ def timeline(
     try:
         drawn = Timeline.of(journal, last=span)
     except OSError as error:
-        raise CommandError(
-            f"the journal {journal} cannot be read: {(error.strerror or '').lower()}",
-            remedy="name the file that the job was given: jobs write one if "
-            "MLSECRETS_JOURNAL is set",
-        ) from None
+        raise unreadable(journal, error) from None
     text = drawn.svg() if out.suffix.lower() == ".svg" else drawn.html()
     try:
         out.write_text(text, encoding="utf-8")

@@ -28,6 +28,7 @@ OPTIONS = {
     "run": {"--env", "--keeper", "--config"},
     "status": {"--journal", "--json"},
     "timeline": {"--out", "--last"},
+    "top": {"--journal", "--once"},
 }
 
 

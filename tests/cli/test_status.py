@@ -73,11 +73,11 @@ def test_the_environment_names_the_journal(
 
 
 def test_a_journal_that_is_not_there_is_an_error(run: Run) -> None:
-    """With its path, and the option that names another."""
+    """With its path, and where to find the right one."""
     shown = run("status", "--journal", "none.jsonl")
     assert shown.exit_code == 1
     assert "the journal none.jsonl cannot be read: no such file" in shown.stderr
-    assert "--journal FILE" in shown.stderr
+    assert "by configure(journal=FILE) or MLSECRETS_JOURNAL=FILE" in shown.stderr
 
 
 def test_torn_lines_are_mentioned(run: Run, journal: Path) -> None:
