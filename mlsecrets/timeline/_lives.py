@@ -68,7 +68,8 @@ class Row:
         pid: the process.
         lives: every generation of every lease, in the order of their beginnings.
         marks: what else happened.
-        counts: how often each event happened.
+        counts: how often each event happened; a lease that was cut at its beginning
+            counts as issued.
     """
 
     scope: str
@@ -82,7 +83,6 @@ class Row:
     def note(self, line: Line) -> None:
         """Take in the next event."""
         name, at = line["event"], float(line["at"])
-        self.counts[name] += 1
         generation = line.get("generation")
         if name in TERMS:
             self._terms(name, at, line)
@@ -114,6 +114,20 @@ class Row:
             else:
                 life.fate = RAN_OUT
 
+    def crop(self, since: float) -> None:
+        """Leave out what was over before an instant, and cut at it what was not."""
+        self.marks = [mark for mark in self.marks if mark.at >= since]
+        self.lives = [life for life in self.lives if life.end >= since]
+        cut = [life for life in self.lives if life.start < since]
+        self.counts["issued"] += bool(cut)
+        for life in cut:
+            life.start = since
+            life.in_use_until = max(life.in_use_until, since)
+            life.renewals = [at for at in life.renewals if at >= since]
+            if life.doomed is not None:
+                doomed, end = life.doomed
+                life.doomed = (max(doomed, since), end) if end >= since else None
+
     def _terms(self, name: str, at: float, line: Line) -> None:
         generation, end = line["generation"], float(line["expires_at"])
         if name == "issued":
@@ -132,17 +146,25 @@ class Row:
         self.lives.append(self._newest)
 
 
-def rows(lines: Iterable[Line]) -> list[Row]:
-    """One for each scope and process, in the order in which they begin."""
+def rows(lines: Iterable[Line], since: float = 0.0) -> list[Row]:
+    """One for each scope and process, in the order in which they begin.
+
+    Args:
+        lines: events, oldest first.
+        since: epoch seconds; what was over before is left out.
+    """
     found: dict[tuple[str, int], Row] = {}
     now = 0.0
     for line in lines:
         key = (line["scope"], line["pid"])
-        found.setdefault(key, Row(*key)).note(line)
+        row = found.setdefault(key, Row(*key))
+        row.note(line)
+        row.counts[line["event"]] += line["at"] >= since
         now = max(now, line["at"])
     for row in found.values():
         row.settle(now)
-    return list(found.values())
+        row.crop(since)
+    return [row for row in found.values() if any(row.counts.values())]
 
 
 def _undoom(life: Life, at: float) -> None:

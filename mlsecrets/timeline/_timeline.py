@@ -67,8 +67,8 @@ class Timeline:
             source: the path of a journal, or its events: as `Event`, or as their
                 `Event.to_dict`.
             title: the line above it.
-            last: leave out what happened more than so many seconds before the last
-                event; all of it is shown, if absent.
+            last: show only so many seconds before the last event; what is alive then
+                is cut at its beginning. All of it is shown, if absent.
             phases: parts of the run, drawn behind the leases.
             activities: what was done in the run, drawn below them.
 
@@ -81,11 +81,15 @@ class Timeline:
             found = [one.to_dict() if isinstance(one, Event) else one for one in source]
             lines = [line for line in found if is_event(line)]
             strange = len(found) - len(lines)
+        since = 0.0
         if last is not None:
             since = max((line["at"] for line in lines), default=0.0) - last
-            lines = [line for line in lines if line["at"] >= since]
         return cls(
-            rows(lines), title, phases=phases, activities=activities, strange=strange
+            rows(lines, since),
+            title,
+            phases=phases,
+            activities=activities,
+            strange=strange,
         )
 
     def svg(self) -> str:

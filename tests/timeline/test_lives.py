@@ -79,6 +79,30 @@ def test_processes_and_scopes_have_rows_of_their_own() -> None:
     assert found == [("data", 1), ("data", 2), ("other", 1)]
 
 
+def test_what_is_over_before_an_instant_is_left_out_and_the_rest_is_cut() -> None:
+    """A lease that is renewed for days is in the last minute of its journal, too."""
+    lines = [
+        event("issued", 0, "old"),
+        event("revoked", 4, "old", generation=1),
+        event("issued", 0),
+        event("renewed", 5, expires_at=500),
+        event("doomed", 90),
+        event("renewed", 95, expires_at=500),
+        event("replaced", 110, generation=2, expires_at=500),
+        event("renewal_failed", 120),
+    ]
+    [row] = rows(lines, since=100)
+    first, second = row.lives
+    assert (first.start, first.in_use_until, first.end) == (100, 110, 500)
+    assert (first.renewals, first.doomed) == ([], None)
+    assert second.start == 110
+    assert [mark.kind for mark in row.marks] == ["renewal_failed"]
+    assert (row.counts["issued"], row.counts["renewed"]) == (1, 0)
+    [row] = rows(lines, since=92)
+    assert row.lives[0].doomed == (92, 95)
+    assert row.lives[0].renewals == [95]
+
+
 def test_what_began_before_the_journal_is_no_life() -> None:
     """There is nothing to draw of it, and nothing to stumble over."""
     lines = [event("renewed", 1), event("revoked", 2, generation=1), event("doomed", 3)]
