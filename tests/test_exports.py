@@ -21,6 +21,7 @@ NAMES = [
     "Lease",
     "MLSecretsError",
     "Outcome",
+    "Receipt",
     "Reference",
     "ScopeView",
     "Terms",
@@ -29,6 +30,7 @@ NAMES = [
     "hold",
     "lease",
     "open_scopes",
+    "receipts",
     "refuse_secrets",
     "release",
 ]
