@@ -42,6 +42,11 @@ class Life:
     renewals: list[float] = field(default_factory=list)
     doomed: tuple[float, float] | None = None
 
+    @property
+    def failed(self) -> bool:
+        """Whether it ended in use, and nothing took its place."""
+        return self.fate in {"expired", LAPSED} and self.in_use_until == self.end
+
 
 @dataclass(frozen=True)
 class Mark:

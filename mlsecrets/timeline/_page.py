@@ -25,13 +25,12 @@ _LEASES = (
     "fate",
 )
 _GENERATIONS = ("scope", "process", "generation", "issued", "in use", "valid", "fate")
-#: What goes wrong, by the event that tells of it.
+#: What goes wrong besides, by the event that tells of it.
 _TROUBLE = {
     "renewal_failed": "failed",
     "throttled": "throttled",
     "doomed": "doomed",
     "rejected": "rejected",
-    "expired": "expired",
 }
 _OTHERS = {
     "attached": "worker(s)",
@@ -96,6 +95,8 @@ def _lease(row: Row, start: float) -> list[str]:
     )
     trouble = _counts(row, _TROUBLE) + (f" ({', '.join(errors)})" if errors else "")
     lives = row.lives
+    if failed := sum(life.failed for life in lives):
+        trouble = ", ".join(filter(None, [f"{failed} expired in use", trouble]))
     return [
         row.scope or "no lease",
         str(row.pid),

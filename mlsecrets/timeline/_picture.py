@@ -286,7 +286,7 @@ def _bars(
     elif life.fate == "revoked":
         shapes.append(cross(end, top))
         sketch.kinds.add("revoked")
-    elif life.fate in {"expired", LAPSED} and life.in_use_until == life.end:
+    elif life.failed:
         shapes.append(stop(end, top))
         sketch.kinds.add("stop")
     return group("life", said, *shapes)

@@ -103,6 +103,15 @@ def test_phases_and_activity_stand_beside_the_leases() -> None:
     assert tooltips(picture, "phase") == ["train: 10 s"]
 
 
+def test_only_what_expired_in_use_is_trouble() -> None:
+    """A generation that was replaced may end by itself."""
+    replaced = [event("issued", 0), event("replaced", 6, generation=2)]
+    ends = [event("expired", 12, generation=1), event("revoked", 12, generation=2)]
+    assert "expired in use" not in Timeline.of([*replaced, *ends]).html()
+    lapsed = [event("issued", 0), event("expired", 10, generation=1)]
+    assert "<td>1 expired in use</td>" in Timeline.of(lapsed).html()
+
+
 def test_names_are_text_whatever_they_hold() -> None:
     """Of scopes, of runs, and of errors; in the picture and in the page."""
     lines = [event("issued", 0, "<a&b>"), event("renewal_failed", 1, error="<script>")]
