@@ -64,7 +64,8 @@ def at(job: JobFolder, **more: str) -> Mapping[str, str]:
     """The environment of somebody who works in a job's folder, with AWS keys set."""
     outer = {name: v for name, v in os.environ.items() if name != "MLSECRETS_SOCK"}
     ambient = {"AWS_ACCESS_KEY_ID": "ambient", "AWS_SECRET_ACCESS_KEY": "ambient"}
-    return {**outer, **ambient, **more}
+    # What a run that is killed leaves there goes with the test.
+    return {**outer, **ambient, "TMPDIR": str(job.folder), **more}
 
 
 def until(condition: Callable[[], object]) -> None:
