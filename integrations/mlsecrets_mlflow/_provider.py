@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import threading
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from mlflow.tracking.request_auth.abstract_request_auth_provider import (
 from requests.auth import AuthBase
 
 from mlsecrets import Lease, hold, open_scopes
+from mlsecrets.errors import OwnerGone
 from mlsecrets.http import LeaseAuth
 
 from ._leaks import refuse_leak
@@ -21,6 +23,8 @@ from ._sessions import READER, keep_late
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
+
+_log = logging.getLogger(__name__)
 
 #: Its value of ``MLFLOW_TRACKING_AUTH``.
 NAME = "mlsecrets"
@@ -118,8 +122,13 @@ def _end_run_at_exit() -> None:
 def _end_run() -> None:
     # MLflow ends the run at exit too, but its handler is older than our leases and so
     # comes after them: without credentials, and the run would stay RUNNING for ever.
-    if open_scopes():
-        mlflow.end_run()
+    if mlflow.active_run() is None:
+        return
+    try:
+        if open_scopes():
+            mlflow.end_run()
+    except OwnerGone as gone:
+        _log.warning("MLflow did not get the end of the run: %s", gone)
 
 
 def _forget() -> None:

@@ -76,12 +76,12 @@ def tracking(uri: str | None = None, *, scope: str | None = None) -> Iterator[Le
             yield held
         except BaseException:
             try:
-                _finish(outer, "FAILED")
+                _finish_anyway(outer, "FAILED")
             except MlflowException as failure:
                 # The block's own exception is the news.
                 _log.warning("MLflow did not get the end of the run: %s", failure)
             raise
-        _finish(outer, "FINISHED")
+        _finish_anyway(outer, "FINISHED")
 
 
 def flush() -> None:
@@ -96,11 +96,29 @@ def flush() -> None:
     mlflow.flush_trace_async_logging()
 
 
+def _finish_anyway(outer: mlflow.ActiveRun | None, status: str) -> None:
+    """Finish, also if a signal says meanwhile that the process is to end.
+
+    It often does: a launcher ends the other ranks of one that has failed, which are
+    failing by then.
+    """
+    try:
+        _finish(outer, status)
+    except (SystemExit, KeyboardInterrupt):
+        _finish(outer, status)
+        raise
+
+
 def _finish(outer: mlflow.ActiveRun | None, status: str) -> None:
     flush()
     keep = outer.info.run_id if outer is not None else None
     while (run := mlflow.active_run()) is not None and run.info.run_id != keep:
-        mlflow.end_run(status)
+        try:
+            mlflow.end_run(status)
+        except (SystemExit, KeyboardInterrupt):
+            # MLflow has forgotten the run by now, and would not find it again.
+            mlflow.MlflowClient().set_terminated(run.info.run_id, status)
+            raise
 
 
 def _refuse_rivals() -> None:

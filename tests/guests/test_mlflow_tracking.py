@@ -118,6 +118,34 @@ def test_after_an_exception_the_run_is_complete_and_failed(front: Front) -> None
     assert status(begun[0]) == "FAILED"
 
 
+@pytest.mark.parametrize("call", ["flush_async_logging", "MlflowClient.set_terminated"])
+def test_a_signal_at_the_end_does_not_leave_the_run_open(
+    address: str, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A launcher ends the other ranks of one that has failed, which fail by then."""
+    signals = [SystemExit(143)]
+    owner, _, name = call.rpartition(".")
+    target = getattr(mlflow, owner) if owner else mlflow
+    done = getattr(target, name)
+
+    def interrupted(*args: object, **kwargs: object) -> object:
+        if signals:
+            raise signals.pop()
+        return done(*args, **kwargs)
+
+    monkeypatch.setattr(target, name, interrupted)
+    begun = []
+
+    def fail() -> None:
+        with tracking(address):
+            begun.append(mlflow.start_run().info.run_id)
+            raise RuntimeError("the other rank has failed")
+
+    with pytest.raises(SystemExit):
+        fail()
+    assert status(begun[0]) == "FAILED"
+
+
 def test_a_server_that_is_gone_does_not_hide_the_exception(
     front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
