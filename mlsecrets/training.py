@@ -88,11 +88,16 @@ class SaveRoom:
     Args:
         seconds: how long a save may take. None to learn it: twice what the longest has
             taken, and nothing is made sure of for the first.
+
+    Attributes:
+        pressed: whether the save is for an end that is coming. Then nothing is made
+            sure of: an issuer that does not answer would take the time that is left.
     """
 
     def __init__(self, seconds: float | None = None) -> None:
         self._given = None if seconds is None else checked(seconds)
         self._longest = 0.0
+        self.pressed = False
 
     @property
     def seconds(self) -> float:
@@ -103,8 +108,8 @@ class SaveRoom:
     def around(self, lease: Lease) -> Iterator[None]:
         """A block that saves on a lease.
 
-        A lease that is doomed is used for what it is worth: a save that may be cut off
-        is better than none.
+        A lease that is doomed, or soon to be, is used for what it is worth: a save that
+        may be cut off is better than none.
 
         Raises:
             LeaseTooShort: the lease cannot be valid for the seconds that were given.
@@ -115,7 +120,7 @@ class SaveRoom:
         clock = _current.clock()
         start = clock.monotonic()
         try:
-            if self.seconds and lease.doomed is None:
+            if self.seconds and not self.pressed and lease.doomed is None:
                 lease.ensure(self.seconds)
         except LeaseTooShort:
             if self._given is not None and lease.doomed is None:
@@ -136,8 +141,8 @@ class ExpiryWatch:
             ``"pause"``: save, flush, mark, and wait at this step until all leases go
             on; then go on, too.
         pause_limit: seconds that a pause may take; then it stops after all.
-        room: what is known of how long a save takes. A run whose lease fails to be
-            renewed is saved so early that this fits.
+        room: what is known of how long a save takes, shared with what saves. A run
+            whose lease fails to be renewed is saved so early that this fits.
 
     Raises:
         ValueError: an argument is none of those that are possible.
@@ -198,6 +203,7 @@ class ExpiryWatch:
         """
         ends = [held.due(self.room.seconds) for held in self._watched]
         told = [end for end in ends if end is not None]
+        self.room.pressed = bool(told)
         return min(told, key=lambda end: end.seconds_left) if told else None
 
     def step(self, run: Run) -> None:
@@ -212,6 +218,7 @@ class ExpiryWatch:
             return
         words = str(end) if end is not None else "another rank's lease ends"
         log.warning("%s: saving the run", words)
+        self.room.pressed = True
         checkpoint = run.save()
         run.flush()
         if self.on_doomed == "stop":

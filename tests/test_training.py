@@ -254,6 +254,21 @@ def test_a_run_whose_saves_are_long_is_saved_early(platform: Platform) -> None:
         eventually(lambda: careful.due() is None)
 
 
+def test_an_end_that_presses_is_not_put_off_by_asking(platform: Platform) -> None:
+    """An issuer that does not answer would take the time that the save has left."""
+    room = SaveRoom(TTL)
+    with lease("data") as data, ExpiryWatch(room=room) as watch:
+        platform.vanish()
+        platform.until("renewal_failed")
+        eventually(watch.due)
+        with room.around(data):
+            pass
+        platform.grant()
+        platform.until("replaced")
+        eventually(lambda: watch.due() is None)
+        assert not room.pressed
+
+
 def test_the_first_end_is_told(platform: Platform) -> None:
     """Of several leases."""
     with lease("data"):
