@@ -8,6 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -22,6 +23,8 @@ os.environ["DO_NOT_TRACK"] = "true"
 
 #: Seconds that each credential lives: replaced after half of it, about.
 TTL = 4.0
+#: The same, where a save has to be made sure of while the issuer is away.
+LONG_TTL = 24.0
 
 
 @pytest.fixture(scope="session")
@@ -31,14 +34,37 @@ def stack() -> Iterator[DevStack]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def long_stack() -> Iterator[DevStack]:
+    """The same; credentials outlive an outage for long enough to save something."""
+    with DevStack(ttl=LONG_TTL, mlflow=True) as running:
+        yield running
+
+
 @pytest.fixture
 def platform(stack: DevStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[DevStack]:
     """The stack, this process configured for it; nothing may stay leased."""
+    with configured(stack, monkeypatch):
+        yield stack
+
+
+@pytest.fixture
+def patient(
+    long_stack: DevStack, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[DevStack]:
+    """The same, with credentials that live longer."""
+    with configured(long_stack, monkeypatch):
+        yield long_stack
+
+
+@contextmanager
+def configured(stack: DevStack, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A block in which this process leases from a stack."""
     for name in list(os.environ):
         if name.startswith(("MLFLOW_TRACKING", "MLSECRETS_", "OTEL_", "AWS_")):
             monkeypatch.delenv(name)
     mlsecrets.configure(stack.manifest_path)
-    yield stack
+    yield
     import mlflow
 
     mlflow.set_tracking_uri(None)  # type: ignore[arg-type]  # as if it never had been
