@@ -1,26 +1,12 @@
-"""Where checkpoints go, and whether a lease covers it."""
+"""The leases of a process that Lightning may have started, and where stores are."""
 
 from __future__ import annotations
-
-import os
 
 import fsspec.config
 
 from mlsecrets import hold, open_scopes
 from mlsecrets.errors import NotLeased
-
-PLAIN = "s3://"
-LEASED = "leases3://"
-
-
-def leased(path: str | os.PathLike[str]) -> str:
-    """The path, with ``leases3://`` for ``s3://``.
-
-    The two mean the same in the process that leases. In ranks that were spawned, plain
-    ``s3://`` means whatever credentials the machine has.
-    """
-    text = os.fspath(path)
-    return LEASED + text.removeprefix(PLAIN) if text.startswith(PLAIN) else text
+from mlsecrets_torch.objects import LEASED, covering, leased
 
 
 def join(scope: str) -> None:
@@ -40,7 +26,7 @@ def join(scope: str) -> None:
     hold(scope).snapshot()
 
 
-def check_writable(url: str) -> None:
+def check_writable(url: str) -> str:
     """Make sure that an object can be written now, without asking the store.
 
     In a rank without a block of its own, the lease that covers it is joined.
@@ -48,27 +34,31 @@ def check_writable(url: str) -> None:
     Args:
         url: ``leases3://bucket/key``.
 
+    Returns:
+        The name of the scope that covers it.
+
     Raises:
         NotLeased: no open lease covers writing it.
         LeaseExpired: the one that does has expired, and the issuer gives nothing new.
     """
-    bucket, _, key = url.removeprefix(LEASED).partition("/")
-    known = open_scopes()
-    for view in known:
-        if view.covers("write", bucket, key):
-            hold(view.name).snapshot()
-            return
-    have = "; ".join(
-        f"{view.name} ({', '.join(map(str, view.access))})" for view in known
-    )
-    raise NotLeased(
-        f"no open lease covers writing {PLAIN}{bucket}/{key}; open: {have or 'none'}",
-        remedy="lease a scope whose access says write of it, around the whole program",
-    )
+    scope = covering("write", url)
+    hold(scope).snapshot()
+    return scope
 
 
-def stores_are_leased() -> bool:
-    """Whether a lease of an object store is open, here or in the owning process."""
+def at_store(folder: str) -> str | None:
+    """The leased URL of a folder at a store; None for one elsewhere.
+
+    Plain ``s3://`` is leased where a lease of a store is open, here or in the process
+    that owns this one's leases.
+    """
+    url = leased(folder).rstrip("/")
+    if url.startswith(LEASED) and (folder.startswith(LEASED) or _stores_are_leased()):
+        return url
+    return None
+
+
+def _stores_are_leased() -> bool:
     return any("endpoint_url" in view.connection for view in open_scopes())
 
 

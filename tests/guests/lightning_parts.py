@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import fsspec
@@ -89,3 +90,68 @@ class Interrupt(Callback):
     def on_train_epoch_end(self, trainer: Any, pl_module: LightningModule) -> None:
         """Raise."""
         raise ZeroDivisionError("in the middle of training")
+
+
+class Batches:
+    """Batches in an order of its own each epoch, which can be resumed in the middle.
+
+    Args:
+        count: how many an epoch has.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.epoch = 0
+        self.position = 0
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        # Nobody asks for more than there is, so the end of an epoch is not noticed.
+        if self.position == self.count:
+            self.epoch, self.position = self.epoch + 1, 0
+        order = torch.Generator().manual_seed(self.epoch)
+        for index in torch.randperm(self.count, generator=order)[self.position :]:
+            self.position += 1
+            content = torch.Generator().manual_seed(int(index))
+            yield torch.randn(4, WIDTH, generator=content)
+
+    def state_dict(self) -> dict[str, int]:
+        """Where it is."""
+        return {"epoch": self.epoch, "position": self.position}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on there."""
+        self.epoch, self.position = state["epoch"], state["position"]
+
+
+class Learner(LightningModule):
+    """Learns with all that a checkpoint has to keep: momentum, schedule, position.
+
+    Args:
+        batches: in each epoch.
+    """
+
+    def __init__(self, batches: int) -> None:
+        super().__init__()
+        self.batches = batches
+        torch.manual_seed(7)
+        self.first = torch.nn.Linear(WIDTH, WIDTH)
+        self.last = torch.nn.Linear(WIDTH, 1)
+
+    def training_step(self, batch: torch.Tensor, index: int) -> torch.Tensor:
+        """Log the loss of one batch."""
+        loss: torch.Tensor = self.last(self.first(batch).tanh()).square().mean()
+        self.log("loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        """Adam, slower at each step."""
+        adam = torch.optim.Adam(self.parameters(), lr=0.01)
+        schedule = torch.optim.lr_scheduler.ExponentialLR(adam, 0.99)
+        return [adam], [{"scheduler": schedule, "interval": "step"}]
+
+    def train_dataloader(self) -> Batches:
+        """Those that can be resumed."""
+        return Batches(self.batches)
