@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
-from mlsecrets import Bundle, Lease, Reference, refuse_secrets
+from mlsecrets import Bundle, Lease, Reference, refuse_secrets, release
 from mlsecrets.errors import LeaseError
 
 from ._hook import JOB, has_hook, job_here
@@ -124,6 +124,8 @@ class leased:  # noqa: N801  read as a verb: with leased("train-data")
         creds, self._creds = self._creds, None
         if creds is not None:
             try:
+                for scope in creds:
+                    release(scope)  # what the driver itself has joined
                 creds._end()  # noqa: SLF001  of this file
             finally:
                 _leave()

@@ -38,13 +38,8 @@ def paths(stack: DevStack) -> list[str]:
 
 @pytest.fixture(scope="session")
 def manifest(stack: DevStack) -> Path:
-    """The stack's, with checkpoints that are shared with workers: Train needs that."""
-    head = "[scopes.checkpoints]\n"
-    text = stack.manifest_path.read_text()
-    assert head in text
-    path = stack.folder / "shared.toml"
-    path.write_text(text.replace(head, f"{head}workers = true\n"))
-    return path
+    """The stack's: checkpoints are not shared with workers."""
+    return stack.manifest_path
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ from _ray.cluster import SmallCluster
 from mlsecrets import errors
 from mlsecrets.devstack import DevStack
 from mlsecrets_ray import ClusterLeases, leased
+from mlsecrets_ray.train import storage_filesystem
 
 #: What Ray itself says when its own defaults are copied.
 pytestmark = pytest.mark.filterwarnings(
@@ -90,7 +91,7 @@ def test_ray_data_reads_with_the_drivers_filesystem(
 def test_train_workers_write_checkpoints_to_a_leased_store(
     creds: ClusterLeases, stack: DevStack
 ) -> None:
-    """The controller and the workers share the lease, as the manifest allows."""
+    """The controller and the workers join the lease, which is not shared with them."""
     from ray.train import RunConfig, ScalingConfig
     from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
@@ -102,7 +103,7 @@ def test_train_workers_write_checkpoints_to_a_leased_store(
         run_config=RunConfig(
             name="one",
             storage_path="checkpoints/run-ray",
-            storage_filesystem=creds["checkpoints"].pyarrow_filesystem(),
+            storage_filesystem=storage_filesystem(creds["checkpoints"]),
         ),
     ).fit()
     store = stack.admin_s3()
