@@ -11,7 +11,7 @@ from mlsecrets import refuse_secrets
 from mlsecrets.training import ExpiryWatch, SaveRoom
 
 from ._checkpoint_io import room_of
-from ._launchers import stopped_in_child
+from ._launchers import fail_at_exit, stopped_in_child
 from ._leaks import refuse_hyperparameters
 from ._objects import (
     at_store,
@@ -93,6 +93,7 @@ class LeaseCallback(Callback):
         if stage == "fit":
             written = self._prepare_folders(trainer)
             self._begin(trainer, written)
+            fail_at_exit(trainer)
         refuse_hyperparameters(trainer, pl_module)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

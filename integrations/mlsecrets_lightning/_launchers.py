@@ -8,17 +8,41 @@ Lightning does after an exception, where it does it, must not be cut short.
 from __future__ import annotations
 
 import re
+from multiprocessing import util
 
 from lightning.pytorch import Trainer
-from lightning.pytorch.strategies.launchers import _SubprocessScriptLauncher
+from lightning.pytorch.strategies.launchers import (
+    _MultiProcessingLauncher,
+    _SubprocessScriptLauncher,
+)
+from lightning.pytorch.trainer.states import TrainerStatus
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from mlsecrets.errors import LeaseDoomed
+
+from ._loggers import fail
 
 #: The last line of the traceback that a spawned rank leaves, if it was stopped by us.
 _STOPPED = re.compile(r"^mlsecrets\.errors\.LeaseDoomed: (.*)$", re.MULTILINE)
 #: What the message says of the checkpoint (`mlsecrets.training`).
 _CHECKPOINT = re.compile(r"its work is in (\S+)$")
+
+
+def fail_at_exit(trainer: Trainer) -> None:
+    """Have a rank that is ended early end its loggers' runs, where Lightning does not.
+
+    It does so in the process that forked or spawned the ranks, whose loggers have never
+    begun a run: that of the first rank would stay open for ever.
+    """
+    launcher = trainer.strategy.launcher
+    if isinstance(launcher, _MultiProcessingLauncher) and trainer.is_global_zero:
+
+        def end() -> None:
+            if trainer.state.status != TrainerStatus.FINISHED:
+                fail(trainer.loggers)
+
+        # What processes of `multiprocessing` do at their end, also after an exception.
+        util.Finalize(None, end, exitpriority=0)
 
 
 def let_ranks_end(trainer: Trainer) -> None:
