@@ -6,13 +6,15 @@
 PYTHON ?= python3
 PYTHONS ?= python3.10 python3.11 python3.12 python3.13
 MINUTES ?= 10
+MATRIX := dist/matrix.jsonl
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint format types docs bench soak dist test-pythons clean
+.PHONY: help demo test unit lint format types docs bench soak matrix dist \
+        test-hosts test-pythons clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +61,17 @@ bench: $(READY) ## the figures in the documentation
 soak: $(READY) ## renewal under faults; MINUTES=10, SEED=N to repeat one
 	$(BIN)/python -m tests.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
+matrix: $(READY) ## how runs end: every framework, launcher and way of ending; as tables
+	@mkdir -p $(dir $(MATRIX)) && rm -f $(MATRIX)
+	MLSECRETS_MATRIX=all MLSECRETS_MATRIX_RECORD=$(MATRIX) \
+	    $(BIN)/python -m pytest tests/matrix tests/guests/test_lightning_stops.py
+	$(BIN)/python -m tests.matrix.table $(MATRIX)
+
 dist: $(READY) ## source archive, and the wheel made from it, into dist/
 	$(BIN)/python -m build --no-isolation
+
+test-hosts: ## BentoML, MLServer and KServe, in environments of their own
+	@PYTHON=$(PYTHON) bash .ci/hosts
 
 test-pythons: ## the core's tests on every Python of PYTHONS that is here
 	@bash .ci/pythons $(PYTHONS)

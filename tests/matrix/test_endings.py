@@ -1,0 +1,32 @@
+"""However training is launched and however it ends: what becomes of its credentials."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.matrix.cells import COVERING, ENDINGS, KILLS, LAUNCHERS, Cell, every
+from tests.matrix.conftest import RECORD
+from tests.matrix.measured import Measured
+
+
+@pytest.mark.timeout(600)
+def test_a_cell_is_no_worse_than_its_rule(
+    cell: Cell, measure: Callable[[Cell], Measured]
+) -> None:
+    """Leased before use, renewed, flushed, revoked and shredded."""
+    measured = measure(cell)
+    if record := os.environ.get(RECORD):
+        with Path(record).open("a") as file:
+            file.write(measured.to_json() + "\n")
+    assert not list(measured.shortfalls()), measured
+
+
+def test_the_covering_cells_cover() -> None:
+    """Every framework is among them, and every ending but the death of one rank."""
+    assert set(COVERING) <= set(every())
+    assert {cell.framework for cell in COVERING} == set(LAUNCHERS)
+    assert {cell.ending for cell in COVERING} == {*ENDINGS, KILLS[1]}
