@@ -4,10 +4,11 @@
 
 A client of its own, because what counts as failed has to be seen exactly. A server that
 ends closes its idle connections, and a request may be on its way at that instant: if a
-connection ends before the first byte of the answer, the request is sent once more on a
-new one, as HTTP clients do with GET (RFC 9110 §9.2.2). Each has a number, and the
-server writes down which ones it begins: one that was sent again although it had been
-begun is a failure. So is everything else that is not a 200.
+connection ends before the first byte of the answer, the request is sent again on a new
+one, as HTTP clients do with GET (RFC 9110 §9.2.2); up to three times, as urllib3's
+`Retry` and balancers can, for a worker that ends may cut the new one as well. Each has a
+number, and the server writes down which ones it begins: one that was sent again although
+it had been begun is a failure. So is everything else that is not a 200.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from itertools import count
 
 #: Seconds for one answer.
 PATIENCE = 30.0
+#: How often a request is sent at the most.
+TRIES = 4
 
 
 @dataclass
@@ -162,11 +165,12 @@ class Load:
         await client.close()
 
     async def _ask(self, client: Client, number: int) -> tuple[int, str]:
-        try:
-            return await client.get(number)
-        except Cut:
-            self.tally.resent.append(number)
-            return await client.get(number)
+        for _ in range(TRIES - 1):
+            try:
+                return await client.get(number)
+            except Cut:
+                self.tally.resent.append(number)
+        return await client.get(number)
 
 
 def main() -> None:

@@ -123,6 +123,9 @@ def rule(cell: Cell) -> Rule:
     )
     if killed:
         return KEPT if cell.keeper == "process" else KILLED
+    if cell.launcher == "cluster" and cell.ending in {"Ctrl-C", "SIGTERM"}:
+        # Ray kills the workers of a driver that ends.
+        return Rule("revoked", flushed=False, shredded=False)
     if cell.launcher in STARTED and cell.ending != "return":
         # Ranks are killed, or outlive the block: memory goes with its process.
         told = (cell.launcher, cell.ending) not in UNTOLD
