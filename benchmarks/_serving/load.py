@@ -5,10 +5,10 @@
 A client of its own, because what counts as failed has to be seen exactly. A server that
 ends closes its idle connections, and a request may be on its way at that instant: if a
 connection ends before the first byte of the answer, the request is sent again on a new
-one, as HTTP clients do with GET (RFC 9110 §9.2.2); up to three times, as urllib3's
-`Retry` and balancers can, for a worker that ends may cut the new one as well. Each has a
-number, and the server writes down which ones it begins: one that was sent again although
-it had been begun is a failure. So is everything else that is not a 200.
+one, as HTTP clients do with GET (RFC 9110 §9.2.2); up to three times, as balancers can,
+for a worker that ends may cut the new one as well. Each has a number, and the server
+writes down which ones it begins: one that was sent again although it had been begun is
+a failure. So is everything else that is not a 200.
 """
 
 from __future__ import annotations
