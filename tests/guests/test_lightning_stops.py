@@ -123,8 +123,8 @@ def tags(address: str, name: str) -> dict[str, str]:
     return told
 
 
-#: Those for each run of the tests, and the others.
-USUAL, OTHERS = ("auto", "model_parallel"), ("ddp", "ddp_spawn", "ddp_fork")
+#: That for each run of the tests, and those of `make matrix`.
+USUAL, OTHERS = ("auto",), ("model_parallel", "ddp", "ddp_spawn", "ddp_fork")
 
 
 @pytest.mark.timeout(400)  # three runs, of two ranks most of them

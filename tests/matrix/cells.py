@@ -148,13 +148,9 @@ def every() -> Iterator[Cell]:
                     yield Cell(framework, launcher, ending, "process")
 
 
-#: Every framework, and every way of ending that a program can do something about: for
-#: each run of the tests. ``make matrix`` has all of them.
+#: For each run of the tests; ``make matrix`` has all of them.
 COVERING = (
     Cell("Lightning", "process", "requeue"),
-    Cell("Lightning", "ddp_spawn", "return"),
-    Cell("Fabric", "torchrun", "exception"),
     Cell("torch", "process", "SIGKILL", "process"),
     Cell("Trainer", "process", "SIGTERM"),
-    Cell("Ray Train", "cluster", "Ctrl-C"),
 )

@@ -25,8 +25,10 @@ def test_a_cell_is_no_worse_than_its_rule(
     assert not list(measured.shortfalls()), measured
 
 
-def test_the_covering_cells_cover() -> None:
-    """Every framework is among them, and every ending but the death of one rank."""
-    assert set(COVERING) <= set(every())
-    assert {cell.framework for cell in COVERING} == set(LAUNCHERS)
-    assert {cell.ending for cell in COVERING} == {*ENDINGS, KILLS[1]}
+def test_the_usual_cells_are_of_the_matrix() -> None:
+    """And all of it has every launcher and every ending."""
+    cells = set(every())
+    assert set(COVERING) <= cells
+    pairs = {(cell.framework, cell.launcher) for cell in cells}
+    assert pairs == {(name, each) for name in LAUNCHERS for each in LAUNCHERS[name]}
+    assert {cell.ending for cell in cells} == {*ENDINGS, *KILLS}
