@@ -27,7 +27,7 @@ def mlsecrets_stack_options() -> Mapping[str, Any]:
 @pytest.fixture(autouse=True)
 def clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of one test's leases reaches the next."""
-    for name in ("MLSECRETS_CONFIG", "MLSECRETS_JOURNAL"):
+    for name in ("MLSECRETS_CONFIG", "MLSECRETS_JOURNAL", "MLSECRETS_SOCK"):
         monkeypatch.delenv(name, raising=False)
     # A sweep of this large process takes a second: only where it is what is tested.
     monkeypatch.setattr(_current, "SWEEPING", "never")
