@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlsecrets import _current, configure
+from mlsecrets import _current, _reference, configure
 
 pytest_plugins = ["mlsecrets.testing.plugin"]
 
@@ -29,6 +29,8 @@ def clean_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of one test's leases reaches the next."""
     for name in ("MLSECRETS_CONFIG", "MLSECRETS_JOURNAL", "MLSECRETS_SOCK"):
         monkeypatch.delenv(name, raising=False)
+    # What is read by name, or was shown by a reference, is kept for the process.
+    monkeypatch.setattr(_reference, "_shown", None)
     # A sweep of this large process takes a second: only where it is what is tested.
     monkeypatch.setattr(_current, "SWEEPING", "never")
     yield

@@ -235,11 +235,19 @@ def places() -> list[Place]:
     found = []
     for base in _bases():
         for pattern in (f"{_PRIVATE}*/{_SOCKET}", f"mlsecrets*/*/{_SOCKET}"):
-            for path in sorted(base.glob(pattern)):
+            for path in _globbed(base, pattern):
                 with suppress(OSError, OwnerGone):  # gone by now, or another user's
                     check_folder(path.parent)
                     found.append(Place.at(path))
     return found
+
+
+def _globbed(base: Path, pattern: str) -> list[Path]:
+    """What is there; anew if a folder went away under `glob`, which raises then."""
+    for _ in range(_TRIES):
+        with suppress(FileNotFoundError):
+            return sorted(base.glob(pattern))
+    return []
 
 
 def _listen(before: Path, after: Path) -> _Listening:

@@ -150,7 +150,7 @@ def test_replicas_share_a_lease_and_follow_one_another(
         {e.get("worker", e["pid"]) for e in events if e["event"] == kind}
         for kind in ("joined", "left", "revoked")
     )
-    assert joined == {killed} | old | new
+    assert joined >= {killed} | old | new  # Serve may have started others meanwhile
     assert left >= {killed} | old
     # Although replicas still held it, which go on asking.
     assert revoked >= {report.pid for report in creds.nodes}

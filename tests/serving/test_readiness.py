@@ -9,7 +9,7 @@ import pytest
 
 from mlsecrets import lease
 from mlsecrets.devstack import DevStack
-from mlsecrets_serving import Readiness
+from mlsecrets_serving import Answer, Readiness
 from tests.serving.conftest import SCOPE, wait_for
 
 
@@ -40,13 +40,17 @@ def test_a_doomed_lease_serves_to_its_end_less_the_margin(
 ) -> None:
     """While the issuer is away; and again when it is back."""
     early, late = Readiness(SCOPE, margin=60.0), Readiness(SCOPE)
-    with lease(SCOPE) as held:
+    with lease(SCOPE):
         assert early.check().ready, "a margin is about ends that are known"
         with configured.away("openbao"):
-            wait_for(lambda: held.doomed is not None, "the lease is doomed")
-            told = late.check()
-            assert told.leases[0].doomed
-            assert told.ready
+            seen: list[Answer] = []
+
+            def doomed() -> bool:
+                seen.append(late.check())
+                return seen[-1].leases[0].doomed
+
+            wait_for(doomed, "the lease is doomed")
+            assert seen[-1].ready
             assert not early.check().ready
             wait_for(lambda: not late.check().ready, "it has run out")
         wait_for(lambda: late.check().ready, "the issuer is back")
