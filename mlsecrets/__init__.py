@@ -12,7 +12,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, whose import would cost half of ours
 if TYPE_CHECKING:
-    from ._block import hold, lease, open_scopes, release
+    from ._block import hand_over, hold, lease, open_scopes, release
     from ._bundle import Bundle
     from ._current import configure
     from ._lease import Lease
@@ -48,6 +48,7 @@ _HOMES = {
     "Terms": "grant",
     "UsernamePassword": "credentials",
     "configure": "_current",
+    "hand_over": "_block",
     "hold": "_block",
     "lease": "_block",
     "open_scopes": "_block",
@@ -75,6 +76,7 @@ __all__ = [
     "Terms",
     "UsernamePassword",
     "configure",
+    "hand_over",
     "hold",
     "lease",
     "open_scopes",

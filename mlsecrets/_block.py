@@ -6,16 +6,18 @@ import asyncio
 import functools
 import inspect
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar
 
 from ._bundle import Bundle
 from ._crossing import entered
+from ._current import current
 from ._forks import after_fork, notice
 from ._lease import Lease
 from ._opening import close_leases, open_lease, shared_lease
 from ._reference import views
+from .report import ExitReport
 from .view import ScopeView
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -145,6 +147,21 @@ def release(scope: str) -> None:
         held = _held.pop(scope, None)
     if held is not None:
         close_leases(held)
+
+
+def hand_over() -> Mapping[str, ExitReport]:
+    """Give up what this process owns and only other processes hold still.
+
+    As happens at its exit: they find another owner among themselves, within seconds,
+    and what this one had is ended. For hosts that know that their process is done, and
+    may end it in a way that runs no exit handlers. No effect while a block or a `hold`
+    of this process holds any lease, or where another process owns them.
+
+    Returns:
+        What became of each lease that nobody took over.
+    """
+    session = current()
+    return session.hand_over() if session is not None else {}
 
 
 def open_scopes() -> tuple[ScopeView, ...]:

@@ -137,6 +137,10 @@ class Listeners:
     def record(self, event: Event) -> None:
         """Take note of an event."""
         self._recorder.record(event)
+        self.tell(event)
+
+    def tell(self, event: Event) -> None:
+        """Hand on an event that has been recorded where it happened."""
         for listener in self._listeners:
             if listener.wants(event):
                 listener.put(event)

@@ -45,6 +45,8 @@ FAREWELL = 10.0
 class _Open:
     live: LiveGrant
     users: int = 1
+    #: Those of them that are other processes.
+    members: int = 0
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class Session:
         self._sigterm = SigtermExit() if options.exit_on_sigterm else None
         self._lock = threading.RLock()
         self._open: dict[str, _Open] = {}
+        #: How many threads are ending leases that are open no more.
+        self._ending = 0
+        self._all_ended = threading.Condition(self._lock)
         #: What was open here before, for who still asks for it.
         self._ended: set[str] = set()
         self._stack: Stack | None = None
@@ -155,6 +160,21 @@ class Session:
         takes a second, in which the others would live on.
         """
         ending, stack, broker = self._let_go(names)
+        try:
+            return self._end(ending, stack, broker, exiting=exiting)
+        finally:
+            with self._lock:
+                self._ending -= 1
+                self._all_ended.notify_all()
+
+    def _end(
+        self,
+        ending: list[LiveGrant],
+        stack: Stack | None,
+        broker: Broker | None,
+        *,
+        exiting: bool,
+    ) -> dict[str, ExitReport]:
         until = self.clock.monotonic() + FAREWELL
         ended = [(live, live.close(until - self.clock.monotonic())) for live in ending]
         logins = []
@@ -183,6 +203,7 @@ class Session:
         """What is to be ended when these are no longer needed, taken out of here."""
         ending, stack, broker = [], None, None
         with self._lock:
+            self._ending += 1
             for name in names:
                 opened = self._open.get(name)
                 if opened is None:
@@ -267,13 +288,15 @@ class Session:
         if broker is None:
             raise OwnerGone("the process that owned the leases has ended them")
         listener = Listener(tell, scope=scope)
-        live = self.reserve(scope, broker.place)
+        with self._lock:
+            live = self.reserve(scope, broker.place)
+            self._open[scope].members += 1
         stop = self.listeners.add(listener)
         try:
             live.open()
         except BaseException:
             stop()
-            self.release(scope)
+            self.dismiss(scope)
             raise
         if (deadline := live.doomed_at) is not None:
             # The others were told before this one was there.
@@ -281,10 +304,29 @@ class Session:
             listener.put(Event("doomed", scope, wall, os.getpid(), detail))
         return stop
 
-    def close(self) -> dict[str, ExitReport]:
+    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
+        """Hold scopes for a member no longer; a report on each that ended."""
+        with self._lock:
+            for scope in scopes:
+                if (opened := self._open.get(scope)) is not None:
+                    opened.members -= 1
+        return self.release(*scopes)
+
+    def hand_over(self) -> dict[str, ExitReport]:
+        """End what only members hold, as at the process's end; else nothing."""
+        with self._lock:
+            users = sum(opened.users - opened.members for opened in self._open.values())
+            if users or self._standing_by:
+                return {}
+        return self.close(exiting=False)
+
+    def close(self, *, exiting: bool = True) -> dict[str, ExitReport]:
         """At the process's end: end every lease, however many hold it.
 
         Members get a moment to find another owner first.
+
+        Args:
+            exiting: the kernel is about to have all memory back.
         """
         broker = self._broker
         if broker is not None:
@@ -295,7 +337,11 @@ class Session:
             for opened in self._open.values():
                 opened.users = 1
             names = list(self._open)
-        return self.release(*names, exiting=True)
+        reports = self.release(*names, exiting=exiting)
+        with self._lock:
+            # The last member to leave may have begun to end some just before.
+            self._all_ended.wait_for(lambda: not self._ending, FAREWELL)
+        return reports
 
     def forget(self) -> None:
         """In a forked child: nothing of this is ours any more."""
@@ -306,6 +352,8 @@ class Session:
         if self._broker is not None:
             self._broker.forget()
         self._lock = threading.RLock()
+        self._all_ended = threading.Condition(self._lock)
+        self._ending = 0
         self._open = {}
         self._stack = None
         self._broker = None

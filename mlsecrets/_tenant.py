@@ -39,6 +39,9 @@ log = logging.getLogger("mlsecrets")
 LONGEST_PAUSE = 10.0
 #: Seconds that a new lease waits for another owner, if the one there was has gone.
 SUCCESSION = 15.0
+#: Seconds that requests under way get to be answered, before an owner that leaves ends
+#: the credentials that have signed them.
+LANDING = 2.0
 
 
 class Tenant:
@@ -200,12 +203,12 @@ class Tenant:
         grant = self._grants.get(event.scope)
         if grant is not None:
             grant.hear(event, _current.clock().monotonic())
-        self.listeners.record(event)
+        # The owner has written it down, also if that is this process by now.
+        self.listeners.tell(event)
 
     def record(self, event: Event) -> None:
-        """Write down what happened here; what the owner tells it has written itself."""
-        if event.pid == os.getpid() and self._session is None:
-            self._journal.record(event)
+        """Write down what happened here."""
+        self._journal.record(event)
 
     def note(self, name: str, scope: str, detail: Mapping[str, Any]) -> None:
         """Tell of something that happened to a lease here."""
@@ -232,6 +235,7 @@ class Tenant:
             while self._is_held_at(membership):
                 try:
                     self._move(membership)
+                    self._land()
                 except (MLSecretsError, OSError) as error:
                     attempt += 1
                     log.warning("no owner for the leases yet: %s", error)
@@ -241,6 +245,14 @@ class Tenant:
             with self._changed:
                 if self._moving is membership:
                     self._moving = None
+
+    def _land(self) -> None:
+        with self._changed:
+            grants = [grant for grant in self._grants.values() if grant.joined]
+        clock = _current.clock()
+        until = clock.monotonic() + LANDING
+        for grant in grants:
+            grant.land(max(until - clock.monotonic(), 0.0))
 
     def await_other(self, lost: Membership) -> bool:
         """Wait until another owner is found; False if that takes too long."""

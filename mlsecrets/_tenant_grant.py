@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from ._broker._place import Place
@@ -12,7 +13,7 @@ from ._broker.join import Membership
 from ._live import LiveGrant
 from .clock import SYSTEM_CLOCK
 from .credentials import Credentials
-from .errors import LeaseClosed, OwnerGone
+from .errors import LeaseClosed, MLSecretsError, OwnerGone
 from .events import Event
 from .exposure import Exposures
 from .grant import Grant, Terms
@@ -123,6 +124,16 @@ class TenantGrant(Opaque):
             live.adopt(self.exposures)
             self._source = live
             self._attached.drop()
+
+    def land(self, timeout: float) -> None:
+        """Wait until no request is under way that is signed by the owner before.
+
+        Args:
+            timeout: seconds at the most.
+        """
+        with suppress(MLSecretsError):
+            self.snapshot()  # of the new one, so that later requests are signed by it
+        self.exposures.await_answers(timeout)
 
     def hear(self, event: Event, now: float) -> None:
         """Take note of what the owner tells."""

@@ -69,6 +69,7 @@ class Exposures:
         """In a forked child: what was kept and who uses it are the parent's."""
         # Re-entrant: the garbage collector may end a forgotten coroutine's call in it.
         self._lock = threading.RLock()
+        self._landed = threading.Condition(self._lock)
         self._kept: deque[Draft] = deque()
         self._holders: list[tuple[str, weakref.ref[object]]] = []
         self._under_way: weakref.WeakSet[object] = weakref.WeakSet()
@@ -110,6 +111,19 @@ class Exposures:
         """It has been answered."""
         with self._lock:
             self._under_way.discard(message)
+            self._landed.notify_all()
+
+    def await_answers(self, timeout: float) -> None:
+        """Wait for those messages that are under way now, and for no later ones.
+
+        Args:
+            timeout: seconds at the most: one may have failed, and not been dropped.
+        """
+        with self._lock:
+            sent = weakref.WeakSet(self._under_way)
+            self._landed.wait_for(
+                lambda: not any(one in self._under_way for one in sent), timeout
+            )
 
     def seen(self) -> tuple[Exposure, ...]:
         """Who used what, sorted."""

@@ -27,6 +27,7 @@ NAMES = [
     "Terms",
     "UsernamePassword",
     "configure",
+    "hand_over",
     "hold",
     "lease",
     "open_scopes",

@@ -7,16 +7,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
 
-from mlsecrets import Lease, configure, lease
-from mlsecrets.clock import SYSTEM_CLOCK, pause
+from mlsecrets import Lease, configure, hand_over, lease
 from mlsecrets.errors import MLSecretsError, NotLeased
 
 from ._hook import JOB, job_here
-
-#: The report of a lease that others hold beyond the end of the block.
-HELD = "processes of its node still held it: it was ended with its owner's process"
-#: Seconds between looks whether a process has ended.
-POLL = 0.05
 
 
 class NodeOwner:
@@ -58,34 +52,20 @@ class NodeOwner:
         return os.getpid()
 
     def end(self) -> dict[str, str]:
-        """Let go of them; each scope's report as a text.
-
-        They are revoked and wiped, unless another process holds them as well: then that
-        comes with `leave`.
-        """
+        """End them, also those that other processes hold; each's report as a text."""
         held, self._held = self._held, None
         if held is None:
             return {}
         held.close()
-        return {scope: _report(lease) for scope, lease in self._leases.items()}
-
-    def leave(self) -> None:
-        """End this process in good order, and with it what others still hold."""
-        import ray
-
-        ray.actor.exit_actor()
+        ended = hand_over()
+        return {
+            scope: str(ended.get(scope) or _report(lease))
+            for scope, lease in self._leases.items()
+        }
 
 
-def await_end(pid: int) -> None:
-    """Return once a process of this node has ended."""
-    with suppress(ProcessLookupError):
-        while True:
-            os.kill(pid, 0)  # asks whether it is there, and does nothing to it
-            pause(SYSTEM_CLOCK, POLL)
-
-
-def _report(held: Lease) -> str:
+def _report(lease: Lease) -> str:
     try:
-        return str(held.report)
+        return str(lease.report)
     except NotLeased:
-        return HELD
+        return "others held it until this process ended: a keeper, or who took it over"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from mlsecrets.errors import LeaseError, MLSecretsError
 
 from ._identities import Identities
 from ._nodes import Node, nodes_alive
-from ._owner import HELD, NodeOwner, await_end
+from ._owner import NodeOwner
 from ._report import NodeReport
 from ._waiting import OWNER
 
@@ -131,9 +131,7 @@ class Owners:
                 told[owned.node.id] = ray.get(ref, timeout=0)
             except ray.exceptions.RayError as error:
                 owned.problem = f"no report of its end ({type(error).__name__})"
-            if HELD not in told.get(owned.node.id, {}).values():
-                ray.kill(owned.actor)
-        _see_off(o for o in living if HELD in told.get(o.node.id, {}).values())
+            ray.kill(owned.actor)
         return tuple(
             NodeReport(
                 owned.node.id,
@@ -176,15 +174,23 @@ class Owners:
 
     def _start(self, owned: _Owned) -> None:
         import ray
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         try:
             manifest = self._identities.of_node(owned.node)
         except MLSecretsError as error:
             _note(owned, error)
             return
+        here = NodeAffinitySchedulingStrategy(owned.node.id, soft=False)
         owned.actor = (
             ray.remote(NodeOwner)
-            .options(max_restarts=-1, **_on(owned.node))
+            .options(
+                num_cpus=0,
+                max_restarts=-1,
+                scheduling_strategy=here,
+                # A process of its own, whose hook does not wait for itself.
+                runtime_env={"env_vars": {OWNER: "1"}},
+            )
             .remote(self._scopes, manifest, self._options)
         )
 
@@ -216,33 +222,6 @@ class Owners:
         else:
             owned.restarts += owned.pid not in {0, pid}
             owned.pid, owned.error, owned.problem = pid, None, None
-
-
-def _see_off(held: Iterable[_Owned]) -> None:
-    """Have processes end in good order, which revokes what they still own."""
-    import ray
-
-    ended = {}
-    for owned in held:
-        # Ray takes an actor for dead while its process still has leases to end.
-        there = ray.remote(await_end).options(**_on(owned.node))
-        ended[there.remote(owned.pid)] = owned
-        owned.actor.leave.remote()
-    if ended:
-        _, waiting = ray.wait(list(ended), num_returns=len(ended), timeout=ENDING)
-        for ref in waiting:
-            ended[ref].problem = f"its process did not end within {ENDING:g} s"
-
-
-def _on(node: Node) -> dict[str, Any]:
-    """Options for what runs on a node beside its workers, and waits for no owner."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    return {
-        "num_cpus": 0,
-        "scheduling_strategy": NodeAffinitySchedulingStrategy(node.id, soft=False),
-        "runtime_env": {"env_vars": {OWNER: "1"}},
-    }
 
 
 def _note(owned: _Owned, error: MLSecretsError) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from mlsecrets import Bundle, MLSecretsError, lease
+from mlsecrets import Bundle, MLSecretsError, hand_over, lease
 
 from ._together import meet_siblings
 
@@ -24,6 +24,7 @@ def held(*scopes: str) -> Iterator[Bundle]:
     """
     meet_siblings()
     with ExitStack() as stack:
+        stack.callback(hand_over)  # last of all: its workers may hold them still
         try:
             leases = {scope: stack.enter_context(lease(scope)) for scope in scopes}
         except MLSecretsError as error:

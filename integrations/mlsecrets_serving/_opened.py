@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from mlsecrets import Bundle, MLSecretsError, lease
+from mlsecrets import Bundle, MLSecretsError, hand_over, lease
 
 from ._together import meet_siblings
 
@@ -36,3 +37,6 @@ async def opened(*scopes: str) -> AsyncIterator[dict[str, Any]]:
         )
     finally:
         await block.__aexit__(None, None, None)
+        # Workers of this server may hold them still; it is not known how it ends us:
+        # uvicorn sends each of its workers SIGTERM once more, which runs nothing.
+        await asyncio.to_thread(hand_over)

@@ -55,5 +55,5 @@ class Holder(Protocol):
         It raises what opening a lease raises.
         """
 
-    def release(self, *scopes: str) -> dict[str, ExitReport]:
+    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
         """Hold scopes for a member no longer; a report on each that ended."""

@@ -90,7 +90,7 @@ class Hosting:
         for scope in scopes:
             del member.scopes[scope]
             self._note("left", scope, member.pid)
-        reports = self._holder.release(*scopes)
+        reports = self._holder.dismiss(*scopes)
         for scope in scopes:
             # Not before the end, so that the member hears of it.
             self._stops.pop((member, scope))()

@@ -72,7 +72,7 @@ class Owner:
         self.held(scope)
         return lambda: None
 
-    def release(self, *scopes: str) -> dict[str, ExitReport]:
+    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
         return {}
 
     def views(self) -> tuple[ScopeView, ...]:

@@ -48,7 +48,7 @@ class Holding(Owner):
         self.told.append(tell)
         return lambda: self.told.remove(tell)
 
-    def release(self, *scopes: str) -> dict[str, ExitReport]:
+    def dismiss(self, *scopes: str) -> dict[str, ExitReport]:
         self.asked.set()
         self.open.wait(10)
         self.dismissed += scopes

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from mlsecrets import MLSecretsError, Reference, configure, lease
+from mlsecrets import MLSecretsError, Reference, configure, hand_over, lease
 
 BUCKET = "datasets"
 
@@ -74,6 +74,10 @@ class Rank:
         assert self.block is not None
         self.block.__exit__(None, None, None)
         self.block = None
+
+    def hand_over(self) -> list[str]:
+        """Give up what only others hold; what nobody took over."""
+        return sorted(hand_over())
 
     def lease_id(self, scope: str) -> str:
         """The issuer's name for what is read now."""

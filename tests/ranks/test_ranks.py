@@ -129,6 +129,33 @@ def test_an_owner_that_exits_hands_over_before_it_revokes(job: Job, key: str) ->
     other.ask("leave")
 
 
+def test_an_owner_that_hands_over_need_not_exit(job: Job, key: str) -> None:
+    """Once its own block has ended, and not before; it is a member like any later."""
+    ranks = job.ranks(2)
+    for rank in ranks:
+        rank.ask("lease", "train-data")
+    owner, other = job.owner_of(ranks)
+    client = thief(job.stack, other.ask("reveal", "train-data"))
+    other.ask("read", key)
+    wait_for(lambda: other.ask("reads") > 10)
+    assert owner.ask("hand_over") == other.ask("hand_over") == []
+    assert not is_refused(client, key)
+    owner.ask("leave")
+    assert not is_refused(client, key)
+    assert owner.ask("hand_over") == []
+    assert is_refused(client, key)
+    client.close()
+    owner.ask("lease", "train-data")
+    assert owner.ask("lease_id", "train-data") == other.ask("lease_id", "train-data")
+    seen = other.ask("reads")
+    wait_for(lambda: other.ask("reads") > seen + 10)
+    assert other.ask("read_no_more")["failures"] == []
+    told = [event["lease_id"] for event in job.issued()]
+    assert len(told) == len(set(told))  # once each, by whoever owns them then
+    owner.ask("leave")
+    other.ask("leave")
+
+
 def test_if_the_owner_is_killed_another_takes_its_place(
     job: Job, key: str, record_property: Any
 ) -> None:

@@ -78,8 +78,7 @@ def test_workers_of_one_supervisor_share_an_owner(start: Start) -> None:
     # Each owner that left handed over to one that stayed: it logged in.
     assert server.logins() <= 3
     assert server.end() == 0
-    # What an owner held that left before the others ends at its TTL: docs/limits.md.
-    wait_for(lambda: server.left_alive() == set(), "what was left has run out")
+    assert server.left_alive() == set()
 
 
 def _restart(server: Server, before: set[int]) -> None:

@@ -364,3 +364,23 @@ def test_without_an_ending_lease_nothing_happens(exposures: Exposures) -> None:
     client._make_api_call(1, lambda: None)
     quiesce([], SOON)
     assert client.closed == 0
+
+
+def test_those_that_begin_later_are_not_waited_for() -> None:
+    """A server under load has always some under way."""
+
+    class Message:
+        pass
+
+    exposures, old, new = Exposures(), Message(), Message()
+    exposures.sent(old)
+    waiting = threading.Thread(target=exposures.await_answers, args=(60,))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    exposures.sent(new)
+    exposures.answered(old)
+    waiting.join(10)
+    assert not waiting.is_alive()
+    assert exposures.in_use() == "1 request(s) under way"
+    exposures.answered(new)
