@@ -12,7 +12,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as in typing, whose import would cost half of ours
 if TYPE_CHECKING:
-    from ._block import hand_over, hold, lease, open_scopes, release
+    from ._block import hand_over, hold, join, lease, open_scopes, release
     from ._bundle import Bundle
     from ._current import configure
     from ._lease import Lease
@@ -50,6 +50,7 @@ _HOMES = {
     "configure": "_current",
     "hand_over": "_block",
     "hold": "_block",
+    "join": "_block",
     "lease": "_block",
     "open_scopes": "_block",
     "receipts": "_receipts",
@@ -78,6 +79,7 @@ __all__ = [
     "configure",
     "hand_over",
     "hold",
+    "join",
     "lease",
     "open_scopes",
     "receipts",

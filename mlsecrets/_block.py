@@ -17,6 +17,7 @@ from ._forks import after_fork, notice
 from ._lease import Lease
 from ._opening import close_leases, open_lease, shared_lease
 from ._reference import views
+from .errors import NotLeased
 from .report import ExitReport
 from .view import ScopeView
 
@@ -141,8 +142,32 @@ def hold(scope: str) -> Lease:
         return held
 
 
+def join(scope: str) -> Lease:
+    """`hold` a lease that is open, here or in the owning process; open none.
+
+    For a process that is to do more than a worker may, such as a rank that writes, and
+    for hosts that have no place from which to end what `hold` might open. Until
+    `release`, or the end of the process; the issuer is not called.
+
+    Args:
+        scope: its name.
+
+    Raises:
+        NotLeased: it is not open; the message says what is.
+        OwnerGone: this is a worker, and its owner does not answer.
+    """
+    known = [view.name for view in open_scopes()]
+    if scope not in known:
+        raise NotLeased(
+            f"no lease of {scope} is open; open: {', '.join(known) or 'none'}",
+            remedy="open one around the whole program, in the driver if it has one: "
+            f'with lease("{scope}"): …',
+        )
+    return hold(scope)
+
+
 def release(scope: str) -> None:
-    """End what `hold` opened; no effect if it holds nothing of that name."""
+    """End what `hold` or `join` holds; no effect if it holds nothing of that name."""
     with _lock:
         held = _held.pop(scope, None)
     if held is not None:

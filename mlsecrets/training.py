@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from . import _current
-from ._block import hold, open_scopes
+from ._block import join, open_scopes
 from ._reservation import checked
 from .clock import pause
-from .errors import LeaseDoomed, LeaseTooShort, NotLeased
+from .errors import LeaseDoomed, LeaseTooShort
 from .events import Event
 
 if TYPE_CHECKING:
@@ -171,16 +171,8 @@ class ExpiryWatch:
             NotLeased: one is not open.
             LeaseExpired: one has run out.
         """
-        known = [view.name for view in open_scopes()]
-        for scope in self.scopes or known:
-            if scope not in known:
-                # `hold` would open it, and nothing would end it with the run.
-                raise NotLeased(
-                    f"no lease of {scope} is open; open: {', '.join(known) or 'none'}",
-                    remedy="open one around the whole program: "
-                    f'with lease("{scope}"): …',
-                )
-        self._watched = tuple(_Watched(hold(name)) for name in self.scopes or known)
+        scopes = self.scopes or [view.name for view in open_scopes()]
+        self._watched = tuple(_Watched(join(scope)) for scope in scopes)
         return self
 
     def __exit__(

@@ -29,6 +29,7 @@ NAMES = [
     "configure",
     "hand_over",
     "hold",
+    "join",
     "lease",
     "open_scopes",
     "receipts",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
-from mlsecrets import refuse_secrets
+from mlsecrets import join, refuse_secrets
 from mlsecrets.training import ExpiryWatch, SaveRoom
 
 from ._checkpoint_io import room_of
@@ -16,7 +16,6 @@ from ._leaks import refuse_hyperparameters
 from ._objects import (
     at_store,
     check_writable,
-    join,
     plain_s3_is_leased,
 )
 from ._run import TrainerRun
@@ -89,7 +88,7 @@ class LeaseCallback(Callback):
             SecretLeak: a hyper-parameter holds a live secret.
         """
         for scope in self.scopes:
-            join(scope)
+            join(scope).snapshot()
         if stage == "fit":
             written = self._prepare_folders(trainer)
             self._begin(trainer, written)

@@ -5,25 +5,7 @@ from __future__ import annotations
 import fsspec.config
 
 from mlsecrets import hold, open_scopes
-from mlsecrets.errors import NotLeased
 from mlsecrets_torch.objects import LEASED, covering, leased
-
-
-def join(scope: str) -> None:
-    """Make sure that an open lease is there and valid, and held by this process.
-
-    Raises:
-        NotLeased: it is not open, here or at the owner of this process's leases.
-        LeaseExpired: it has expired, and the issuer gives nothing new.
-    """
-    known = [view.name for view in open_scopes()]
-    if scope not in known:
-        # `hold` would open it, and not end it with the block that is missing.
-        raise NotLeased(
-            f"no lease of {scope} is open; open: {', '.join(known) or 'none'}",
-            remedy=f'open one around the whole program: with lease("{scope}"): …',
-        )
-    hold(scope).snapshot()
 
 
 def check_writable(url: str) -> str:

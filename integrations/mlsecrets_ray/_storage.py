@@ -7,9 +7,7 @@ from typing import Any
 
 from pyarrow.fs import FSSpecHandler, PyFileSystem
 
-from mlsecrets import Lease
-
-from ._join import join
+from mlsecrets import Lease, join
 
 
 class _Joining(FSSpecHandler):

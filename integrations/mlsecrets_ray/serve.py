@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mlsecrets import Lease, hold, release
-
-from ._join import join
+from mlsecrets import Lease, hold, join, release
 
 
 class LeasedDeployment:
