@@ -16,6 +16,7 @@ from mlsecrets.devstack import DevStack
 from mlsecrets_mlflow import tracking
 
 
+@pytest.mark.timeout(240)  # ranks that are spawned import everything anew
 @pytest.mark.parametrize(
     ("strategy", "scheme"),
     [("ddp", "s3"), ("ddp_fork", "leases3"), ("ddp_spawn", "s3")],
@@ -46,7 +47,7 @@ def test_ranks_read_write_and_log_on_one_owners_leases(
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=200,
         check=False,
     )
     assert run.returncode == 0, run.stderr
