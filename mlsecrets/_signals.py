@@ -49,6 +49,14 @@ class SigtermExit:
         self._installed = False
 
 
+def exits_on_sigterm(handler: object) -> bool:
+    """Whether a handler is the one that ``configure(on_sigterm="exit")`` installs.
+
+    For hosts that take its place with one that ends the process later.
+    """
+    return handler is _exit
+
+
 def _exit(number: int, frame: FrameType | None) -> NoReturn:
     # timeout(1) and systemd may send it twice; the second must not cut this short.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

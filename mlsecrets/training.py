@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 from . import _current
 from ._block import join, open_scopes
 from ._reservation import checked
+from ._signals import exits_on_sigterm as exits_on_sigterm  # noqa: PLC0414  for hosts
 from .clock import pause
 from .errors import LeaseDoomed, LeaseTooShort
 from .events import Event

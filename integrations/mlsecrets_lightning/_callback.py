@@ -11,7 +11,7 @@ from mlsecrets import join, refuse_secrets
 from mlsecrets.training import ExpiryWatch, SaveRoom
 
 from ._checkpoint_io import room_of
-from ._launchers import fail_at_exit, stopped_in_child
+from ._launchers import fail_at_exit, see_off_at_exit, stopped_in_child
 from ._leaks import refuse_hyperparameters
 from ._objects import (
     at_store,
@@ -19,6 +19,7 @@ from ._objects import (
     plain_s3_is_leased,
 )
 from ._run import TrainerRun
+from ._signals import Signals
 from ._strategies import refuse_local_shards
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class LeaseCallback(Callback):
         self.dirpath = dirpath
         self._watch: ExpiryWatch | None = None
         self._run: TrainerRun | None = None
+        self._signals: Signals | None = None
         self._step = 0
         if on_doomed is not None:
             self._watching((), SaveRoom())  # tells what is wrong with the arguments
@@ -104,8 +106,10 @@ class LeaseCallback(Callback):
         refuse_hyperparameters(trainer, pl_module)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Note where it begins, or has been resumed."""
+        """Note where it begins, or has been resumed; mind signals from here on."""
         self._step = trainer.global_step
+        if self._signals is not None:
+            self._signals.take()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
@@ -117,12 +121,25 @@ class LeaseCallback(Callback):
 
         Raises:
             LeaseDoomed: the run was saved, and ends.
+            SIGTERMException: the process, or another rank's, is to end.
         """
         if self._watch is None or self._run is None:
             return
         if trainer.global_step != self._step:
             self._step = trainer.global_step
             self._watch.step(self._run)
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, *args: Any, **kwargs: Any
+    ) -> None:
+        """Not to validate to the end when the process is to end.
+
+        Raises:
+            SIGTERMException: it is. Ranks need not validate the same number of batches,
+                so each looks for itself, as Lightning does where there is one.
+        """
+        if self._signals is not None and self._signals.terminated:
+            raise self._signals.end()
 
     def on_save_checkpoint(
         self,
@@ -141,12 +158,13 @@ class LeaseCallback(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """End the watch; Lightning calls no `teardown` then.
+        """End the watch; Lightning calls no `teardown` then. See to other ranks' end.
 
         Raises:
             LeaseDoomed: that was it, in ranks that the Trainer has forked or spawned.
         """
         self._end()
+        see_off_at_exit(trainer, exception)
         stopped = stopped_in_child(exception)
         if stopped is not None:
             raise stopped from exception
@@ -159,7 +177,7 @@ class LeaseCallback(Callback):
 
     def __getstate__(self) -> dict[str, Any]:
         # To spawned ranks, which each watch their own leases.
-        return {**self.__dict__, "_watch": None, "_run": None}
+        return {**self.__dict__, "_watch": None, "_run": None, "_signals": None}
 
     def _prepare_folders(self, trainer: Trainer) -> list[str]:
         """Before callbacks' own `setup`, which opens them; what scopes they are of."""
@@ -186,7 +204,8 @@ class LeaseCallback(Callback):
         # Those that it was told of and those that it writes to; or all.
         scopes = dict.fromkeys((*self.scopes, *written)) if self.scopes else ()
         self._watch = self._watching(tuple(scopes), room).__enter__()
-        self._run = TrainerRun(trainer, self.dirpath)
+        self._signals = Signals(trainer)
+        self._run = TrainerRun(trainer, self._signals, self.dirpath)
 
     def _watching(self, scopes: tuple[str, ...], room: SaveRoom) -> ExpiryWatch:
         assert self.on_doomed is not None  # noqa: S101
@@ -198,6 +217,7 @@ class LeaseCallback(Callback):
         )
 
     def _end(self) -> None:
-        watch, self._watch, self._run = self._watch, None, None
+        watch, self._watch = self._watch, None
+        self._run = self._signals = None
         if watch is not None:
             watch.__exit__(None, None, None)

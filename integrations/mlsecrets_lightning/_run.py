@@ -7,7 +7,6 @@ from collections.abc import Callable
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
-from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from mlsecrets.errors import LeaseError
 from mlsecrets.training import State
@@ -16,6 +15,7 @@ from ._checkpoint_io import writes_later
 from ._launchers import let_ranks_end
 from ._loggers import fail, flush, mark
 from ._objects import at_store
+from ._signals import Signals
 
 
 class TrainerRun:
@@ -23,24 +23,30 @@ class TrainerRun:
 
     Args:
         trainer: it.
+        signals: what came to this rank.
         folder: where checkpoints go; None: see `folder_of`.
     """
 
-    def __init__(self, trainer: Trainer, folder: str | None = None) -> None:
+    def __init__(
+        self, trainer: Trainer, signals: Signals, folder: str | None = None
+    ) -> None:
         self._trainer = trainer
+        self._signals = signals
         self._folder = folder
         self._checkpoint = ""
-        self._paused = False
 
     def any(self, here: bool) -> bool:  # noqa: FBT001  as in `Run`
-        """Whether any rank says so.
+        """Whether any rank says so; signals that came to one are minded by all.
 
         Raises:
-            SIGTERMException: the run waits, saved, and the process is to end.
+            SIGTERMException: SIGTERM came.
         """
-        if self._paused and self._trainer.received_sigterm:
-            raise SIGTERMException
-        return self._trainer.strategy.reduce_boolean_decision(here, all=False)
+        decide = self._trainer.strategy.reduce_boolean_decision
+        # One collective where nothing is the matter, as it is after nearly every step.
+        if not decide(here or self._signals.any, all=False):
+            return False
+        self._signals.mind()
+        return decide(here, all=False)
 
     def save(self) -> str:
         """Write a checkpoint, and wait until it is there; where it is."""
@@ -59,7 +65,6 @@ class TrainerRun:
 
     def mark(self, state: State, words: str) -> None:
         """Note it in the loggers' runs; before the end, wait for all ranks."""
-        self._paused = state == "paused"
         trainer = self._trainer
         if trainer.is_global_zero:
             told = {"state": state, "reason": words, "checkpoint": self._checkpoint}

@@ -16,7 +16,7 @@ Fate = Literal["revoked", "TTL"]
 
 #: How each framework's ranks are started.
 LAUNCHERS = {
-    "Lightning": ("process", "ddp", "ddp_spawn", "ddp_fork", "torchrun"),
+    "Lightning": ("process", "ddp", "ddp_spawn", "ddp_fork", "torchrun", "srun"),
     "Fabric": ("process", "torchrun"),
     "torch": ("process", "torchrun"),
     "Trainer": ("process", "torchrun"),
@@ -67,7 +67,7 @@ class Cell:
         Lightning does where SLURM started it; of the others, loops of one's own can.
         """
         if self.framework == "Lightning":
-            return self.launcher == "process"
+            return self.launcher in {"process", "srun"}
         return self.framework in {"Fabric", "torch"}
 
     @property
@@ -101,12 +101,6 @@ ORDERLY = Rule("revoked")
 
 #: Lightning's own, for which it starts processes.
 STARTED = ("ddp", "ddp_spawn", "ddp_fork")
-#: Where it ends the first rank before that can tell its loggers.
-UNTOLD = {
-    (launcher, ending)
-    for launcher in ("ddp_spawn", "ddp_fork")
-    for ending in ("Ctrl-C", "exception")
-}
 
 
 def rule(cell: Cell) -> Rule:
@@ -114,22 +108,14 @@ def rule(cell: Cell) -> Rule:
     killed = cell.ending in KILLS or (
         cell.ending == "requeue" and not cell.handles_requeue
     )
-    # The launcher of ddp kills the first rank when another one fails. And Lightning's
-    # handler of SIGTERM waits for other ranks in the middle of whatever these are doing
-    # (2.6: `_SignalConnector._sigterm_notifier_fn`), until somebody kills them.
-    killed = killed or (cell.launcher == "ddp" and cell.ending == "exception")
-    killed = killed or (
-        cell.framework == "Lightning" and cell.ranks > 1 and cell.ending == "SIGTERM"
-    )
     if killed:
         return KEPT if cell.keeper == "process" else KILLED
     if cell.launcher == "cluster" and cell.ending in {"Ctrl-C", "SIGTERM"}:
         # Ray kills the workers of a driver that ends.
         return Rule("revoked", flushed=False, shredded=False)
     if cell.launcher in STARTED and cell.ending != "return":
-        # Ranks are killed, or outlive the block: memory goes with its process.
-        told = (cell.launcher, cell.ending) not in UNTOLD
-        return Rule("revoked", flushed=told, shredded=False)
+        # Ranks that do not end in time are killed: memory goes with its process.
+        return Rule("revoked", shredded=False)
     return ORDERLY
 
 
@@ -150,7 +136,7 @@ def every() -> Iterator[Cell]:
 
 #: For each run of the tests; ``make matrix`` has all of them.
 COVERING = (
-    Cell("Lightning", "process", "requeue"),
+    Cell("Lightning", "srun", "requeue"),
     Cell("torch", "process", "SIGKILL", "process"),
     Cell("Trainer", "process", "SIGTERM"),
 )

@@ -16,7 +16,9 @@ from mlsecrets_mlflow import tracking
 from tests.matrix import script
 
 #: Lightning's names for how it starts ranks; torchrun's it finds out by itself.
-STRATEGIES = {"process": "auto", "torchrun": "ddp"}
+STRATEGIES = {"process": "auto", "torchrun": "ddp", "srun": "ddp"}
+#: Whose ranks have no block around them.
+LAUNCHED = ("ddp_spawn", "ddp_fork")
 
 
 class Net(LightningModule):
@@ -74,7 +76,7 @@ def main() -> None:
             devices=ranks,
             # Where the handler of SLURM's signal saves; in ranks that have no block
             # Lightning looks into it before any callback.
-            default_root_dir=url if ranks == 1 else told.folder,
+            default_root_dir=told.folder if told.launcher in LAUNCHED else url,
             max_epochs=-1,
             log_every_n_steps=1,
             logger=MLFlowLogger(told.run, run_name=told.run, tracking_uri=told.mlflow),

@@ -19,6 +19,7 @@ import requests
 import torch
 
 from mlsecrets.devstack import DevStack
+from tests.hosts.server import free_port
 from tests.matrix.cells import KILLS, PROGRAMS, Cell
 from tests.matrix.measured import Measured
 from tests.matrix.script import SCOPES, Settings
@@ -35,7 +36,7 @@ SOON = 2.5
 READ_BACK = (".ckpt", "optimizer.pt")
 #: What would make processes a job that are none, or tell them of other servers.
 STRANGE = ("MLSECRETS_", "TORCHELASTIC_", "SLURM_", "MASTER_", "GROUP_RANK", "MLFLOW_")
-#: As srun tells its only task (srun(1), OUTPUT ENVIRONMENT VARIABLES).
+#: As srun tells its only task (srun(1), OUTPUT ENVIRONMENT VARIABLES); `srun` several.
 SRUN = {
     "SLURM_JOB_ID": "4711",
     "SLURM_JOB_NAME": "train",
@@ -127,11 +128,17 @@ class Trial:
         if self.cell.launcher == "torchrun":
             torchrun = ("torch.distributed.run", "--standalone", "--nproc-per-node=2")
             command = [sys.executable, "-m", *torchrun, "-m", module]
+        if self.cell.launcher == "srun":
+            command = [sys.executable, "-m", "tests.matrix.srun", "2", module]
         kept = {k: v for k, v in os.environ.items() if not k.startswith(STRANGE)}
-        slurm = SRUN if self.cell.ending == "requeue" else {}
-        if self.cell.launcher != "process":
-            # A loop of one's own asks for its job alone.
-            slurm = {k: v for k, v in slurm.items() if k == "SLURM_JOB_ID"}
+        slurm = {}
+        if self.cell.launcher == "srun":
+            slurm = {**SRUN, "MASTER_PORT": str(free_port())}
+        elif self.cell.ending == "requeue":
+            slurm = SRUN
+            if self.cell.launcher != "process":
+                # A loop of one's own asks for its job alone.
+                slurm = {"SLURM_JOB_ID": SRUN["SLURM_JOB_ID"]}
         with (self.folder / "log").open("wb") as log:
             return subprocess.Popen(
                 command,
