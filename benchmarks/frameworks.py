@@ -2,7 +2,7 @@
 
     python benchmarks/frameworks.py [--rounds N] [--steps N]
 
-About ten minutes; ``--rounds 4 --steps 50`` is for looking whether it runs.
+About nine minutes; ``--rounds 4 --steps 50`` is for looking whether it runs.
 
 Each round trains the same net on the same numbers three times: without leases; inside a
 block whose leases are renewed in the background, five seconds being their life; and
@@ -72,8 +72,8 @@ def compare(name: str, fit: Fit, steps: int, count: int) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=48)
+    parser.add_argument("--steps", type=int, default=130)
     options = parser.parse_args()
     torch.set_num_threads(1)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)

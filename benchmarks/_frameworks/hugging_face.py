@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from transformers import Trainer, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from mlsecrets_transformers import LeaseTrainerCallback
 
@@ -31,7 +31,7 @@ def _collate(rows: list[Any]) -> dict[str, torch.Tensor]:
 
 def fit(steps: int, watched: bool, folder: str) -> None:  # noqa: FBT001
     """Train; with the callback, if told so."""
-    Trainer(
+    trainer = Trainer(
         model=Model(),
         args=TrainingArguments(
             folder,
@@ -48,4 +48,6 @@ def fit(steps: int, watched: bool, folder: str) -> None:  # noqa: FBT001
         callbacks=[LeaseTrainerCallback("train-data", "checkpoints")]
         if watched
         else [],
-    ).train()
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
