@@ -24,6 +24,8 @@ from itertools import count
 
 #: Seconds for one answer.
 PATIENCE = 30.0
+#: Seconds from one connection to the next. A worker that wakes up takes all that wait.
+APART = 0.05
 #: How often a request is sent at the most.
 TRIES = 4
 
@@ -140,10 +142,12 @@ class Load:
     async def run(self, connections: int, seconds: float) -> Tally:
         """Send requests over so many connections, for so long or until `done`."""
         until = time.monotonic() + seconds
-        await asyncio.gather(*(self._keep_asking(until) for _ in range(connections)))
+        starts = [number * APART for number in range(connections)]
+        await asyncio.gather(*(self._keep_asking(start, until) for start in starts))
         return self.tally
 
-    async def _keep_asking(self, until: float) -> None:
+    async def _keep_asking(self, start: float, until: float) -> None:
+        await asyncio.sleep(start)
         client = Client(self._port, self._path)
         while not self.done and time.monotonic() < until:
             await asyncio.sleep(self._pause)
