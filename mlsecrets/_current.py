@@ -15,6 +15,7 @@ from ._listeners import Callback
 from ._live import PATIENCE
 from ._session import Options, Session
 from ._shredding import Sweeping
+from ._signals import ignore_exit
 from .clock import SYSTEM_CLOCK, Clock
 from .errors import LeaseError
 from .events import Journal
@@ -227,6 +228,7 @@ def _manifest() -> Path:
 
 
 def _close() -> None:
+    ignore_exit()
     held = _session
     if held is not None:
         held.close()

@@ -22,7 +22,7 @@ from ._lease_events import end_at
 from ._listeners import Callback, Listener, Listeners
 from ._live import PATIENCE, LiveGrant
 from ._shredding import Sweeping, shred
-from ._signals import SigtermExit
+from ._signals import SigtermExit, undisturbed
 from ._stack import Stack
 from .clock import Clock
 from .errors import LeaseClosed, NotLeased, OwnerGone
@@ -159,13 +159,14 @@ class Session:
         All of them are ended at their issuers before any memory is searched: a search
         takes a second, in which the others would live on.
         """
-        ending, stack, broker = self._let_go(names)
-        try:
-            return self._end(ending, stack, broker, exiting=exiting)
-        finally:
-            with self._lock:
-                self._ending -= 1
-                self._all_ended.notify_all()
+        with undisturbed():
+            ending, stack, broker = self._let_go(names)
+            try:
+                return self._end(ending, stack, broker, exiting=exiting)
+            finally:
+                with self._lock:
+                    self._ending -= 1
+                    self._all_ended.notify_all()
 
     def _end(
         self,
@@ -329,18 +330,19 @@ class Session:
             exiting: the kernel is about to have all memory back.
         """
         broker = self._broker
-        if broker is not None:
-            self._resign(broker)
-            broker.hand_over()
-        with self._lock:
-            self._standing_by = False
-            for opened in self._open.values():
-                opened.users = 1
-            names = list(self._open)
-        reports = self.release(*names, exiting=exiting)
-        with self._lock:
-            # The last member to leave may have begun to end some just before.
-            self._all_ended.wait_for(lambda: not self._ending, FAREWELL)
+        with undisturbed():
+            if broker is not None:
+                self._resign(broker)
+                broker.hand_over()
+            with self._lock:
+                self._standing_by = False
+                for opened in self._open.values():
+                    opened.users = 1
+                names = list(self._open)
+            reports = self.release(*names, exiting=exiting)
+            with self._lock:
+                # The last member to leave may have begun to end some just before.
+                self._all_ended.wait_for(lambda: not self._ending, FAREWELL)
         return reports
 
     def forget(self) -> None:
