@@ -17,7 +17,7 @@ Fate = Literal["revoked", "TTL"]
 #: How each framework's ranks are started.
 LAUNCHERS = {
     "Lightning": ("process", "ddp", "ddp_spawn", "ddp_fork", "torchrun", "srun"),
-    "Fabric": ("process", "torchrun"),
+    "Fabric": ("process", "ddp", "torchrun"),
     "torch": ("process", "torchrun"),
     "Trainer": ("process", "torchrun"),
     "Ray Train": ("cluster",),
@@ -108,10 +108,12 @@ def rule(cell: Cell) -> Rule:
     killed = cell.ending in KILLS or (
         cell.ending == "requeue" and not cell.handles_requeue
     )
+    # Ray kills the workers of a driver that ends: also one that was just handed leases.
+    killed = killed or (cell.launcher == "cluster" and cell.ending == "SIGTERM")
     if killed:
         return KEPT if cell.keeper == "process" else KILLED
-    if cell.launcher == "cluster" and cell.ending in {"Ctrl-C", "SIGTERM"}:
-        # Ray kills the workers of a driver that ends.
+    if cell.launcher == "cluster" and cell.ending != "return":
+        # The same where a rank fails: no worker is told of the end.
         return Rule("revoked", flushed=False, shredded=False)
     if cell.launcher in STARTED and cell.ending != "return":
         # Ranks that do not end in time are killed: memory goes with its process.

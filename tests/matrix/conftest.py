@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -96,10 +98,12 @@ def measure(
     request: pytest.FixtureRequest, stack: DevStack, cluster: str
 ) -> Iterator[Measuring]:
     """Starts all chosen cells at the first call, and waits for one of them."""
+    on_cluster = threading.Lock()  # whose node has one owner at a time
 
     def trial(cell: Cell) -> Measured:
+        alone = on_cluster if cell.framework == "Ray Train" else nullcontext()
         # A socket's path may have 107 bytes; pytest's own folders are too long.
-        with TemporaryDirectory(prefix="mls-", dir="/tmp") as folder:
+        with alone, TemporaryDirectory(prefix="mls-", dir="/tmp") as folder:
             return Trial(cell, stack, Path(folder), cluster).run()
 
     with ThreadPoolExecutor(TOGETHER) as pool:

@@ -17,7 +17,7 @@ def main() -> None:
     logging.getLogger("lightning.fabric").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     told = script.Settings.told()
-    several = told.launcher == "torchrun"
+    several = told.launcher != "process"
     with script.leased(), tracking(told.mlflow):
         fabric = Fabric(
             accelerator="cpu",

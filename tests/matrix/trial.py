@@ -182,9 +182,9 @@ class Trial:
         self.thief.take(self.notes("caught"))
         late = {s.scope for s in self.thief.stolen.values() if s.generation > 1}
         return (
-            late == set(SCOPES)
+            late == {note["scope"] for note in self.notes("use")} == set(SCOPES)
             and len({note["rank"] for note in self.notes("step")}) == self.cell.ranks
-            and bool(self._checkpoints())
+            and any(key.endswith(READ_BACK) for key in self._checkpoints())
         )
 
     def _working(self) -> set[str]:
