@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import re
 import subprocess
-import time
 from collections.abc import Iterable
 from multiprocessing import parent_process, util
 from multiprocessing.process import BaseProcess
@@ -25,6 +24,7 @@ from lightning.pytorch.strategies.launchers import (
 from lightning.pytorch.trainer.states import TrainerStatus
 from torch.multiprocessing.spawn import ProcessRaisedException
 
+from mlsecrets.clock import SYSTEM_CLOCK
 from mlsecrets.errors import LeaseDoomed
 
 from ._loggers import fail
@@ -96,10 +96,10 @@ def _see_off(ranks: list[Rank]) -> None:
 
 def _left(ranks: Iterable[Rank], seconds: float) -> list[Rank]:
     """Those that have not ended so many seconds later."""
-    until = time.monotonic() + seconds
+    until = SYSTEM_CLOCK.monotonic() + seconds
     left: list[Rank] = []
     for rank in ranks:
-        patience = max(until - time.monotonic(), 0.0)
+        patience = max(until - SYSTEM_CLOCK.monotonic(), 0.0)
         if isinstance(rank, BaseProcess):
             rank.join(patience)
             if rank.is_alive():
