@@ -39,7 +39,7 @@ def open_lease(scope: str) -> Lease:
         grant.open()
         lease = Lease(_own_reference(scope), grant)
         if isinstance(grant, TenantGrant):
-            grant.connection = lease.reference.view().connection
+            grant.view = lease.reference.view()
     except BaseException:
         holder.release(scope)
         raise
@@ -129,7 +129,8 @@ def _is_s3(lease: Lease) -> bool:
     live = lease._live
     if isinstance(live, LiveGrant):
         return "endpoint_url" in live.issuer.connection(live.scope)
-    return live is not None and "endpoint_url" in live.connection
+    view = live.view if live is not None else None
+    return view is not None and "endpoint_url" in view.connection
 
 
 def _forget() -> None:

@@ -67,10 +67,15 @@ class Reference:
 
     def held(self) -> Source | None:
         """The lease as this process holds it, with a block of its own; None if not."""
+        # What is held at another goes on being read from there until all of it is here,
+        # when this process is about to own it.
+        held = tenant().held(self.scope)
+        if held is not None:
+            return held
         session = _current.current()
         if session is not None and session.holds(self.scope):
             return session.held(self.scope)
-        return tenant().held(self.scope)
+        return None
 
     def view(self) -> ScopeView:
         """The public face of the lease's scope.
@@ -149,8 +154,9 @@ def views(*, fresh: bool, socket: str | None = None) -> tuple[ScopeView, ...]:
     session = _current.current()
     own = session.views() if session is not None else ()
     path = _other_socket(socket)
-    if path is None:
-        return own
-    names = {view.name for view in own}
-    theirs = attachment(path).views(fresh=fresh)
-    return own + tuple(view for view in theirs if view.name not in names)
+    theirs = attachment(path).views(fresh=fresh) if path is not None else ()
+    found: dict[str, ScopeView] = {}
+    # Between two owners, neither of them has all that is held here.
+    for view in (*own, *theirs, *tenant().views()):
+        found.setdefault(view.name, view)
+    return tuple(found.values())

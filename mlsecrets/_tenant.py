@@ -32,6 +32,7 @@ from .events import Event, Journal
 from .grant import Fate, Outcome
 from .memory import Posture
 from .report import EndedGrant, ExitReport
+from .view import ScopeView
 
 log = logging.getLogger("mlsecrets")
 
@@ -82,6 +83,11 @@ class Tenant:
     def held(self, scope: str) -> TenantGrant | None:
         """The lease of a scope, if it is held."""
         return self._grants.get(scope)
+
+    def views(self) -> tuple[ScopeView, ...]:
+        """The public faces of the leases that are held."""
+        views = (grant.view for grant in list(self._grants.values()))
+        return tuple(view for view in views if view is not None)
 
     def begin(self, membership: Membership) -> None:
         """Hold leases at the owner that this is a membership of, from now on."""

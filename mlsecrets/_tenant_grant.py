@@ -19,6 +19,7 @@ from .exposure import Exposures
 from .grant import Grant, Terms
 from .issuer import Source
 from .memory import Opaque
+from .view import ScopeView
 
 #: Events after which a lease goes on, if it was doomed before.
 _GOES_ON = frozenset({"issued", "renewed", "replaced"})
@@ -57,8 +58,8 @@ class TenantGrant(Opaque):
         self.users = 1
         self.exposures = Exposures()
         self.doomed_at: float | None = None
-        #: What clients need besides; see `ScopeView`. Known once it is open.
-        self.connection: Mapping[str, str] = {}
+        #: Its public face. Known once it is open, whoever owns it from then on.
+        self.view: ScopeView | None = None
         #: Whether an owner holds it for this process: it follows to the next one.
         self.joined = False
         #: Whether this is a forked child's copy: the parent's process holds the lease.

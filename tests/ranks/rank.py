@@ -25,10 +25,12 @@ class Reader:
 
     Args:
         key: of the object.
+        scopes: whose faces it looks at meanwhile, as routes to a store do.
     """
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, *scopes: str) -> None:
         self.key = key
+        self.scopes = scopes
         self.reads = 0
         self.failures: list[str] = []
         self._done = threading.Event()
@@ -38,6 +40,8 @@ class Reader:
         from mlsecrets.storage.boto3 import LeaseBoto3Session
 
         client = LeaseBoto3Session("train-data").client("s3")
+        looking = threading.Thread(target=self._look, args=(until,))
+        looking.start()
         while not until():
             try:
                 body = client.get_object(Bucket=BUCKET, Key=self.key)["Body"]
@@ -46,7 +50,17 @@ class Reader:
                 self.failures.append(repr(error))
             self.reads += 1
             self._done.wait(0.01)
+        looking.join()
         client.close()
+
+    def _look(self, until: Callable[[], bool]) -> None:
+        while not until():
+            for scope in self.scopes:
+                try:
+                    Reference(scope).view()
+                except MLSecretsError as error:
+                    self.failures.append(repr(error))
+            self._done.wait(0.001)
 
     def figures(self) -> dict[str, Any]:
         """What the test wants to know."""
@@ -92,10 +106,10 @@ class Rank:
             credentials.reveal("session_token"),
         ]
 
-    def read(self, key: str) -> None:
-        """Begin to read, on a thread."""
+    def read(self, key: str, *scopes: str) -> None:
+        """Begin to read, and to look at scopes, on threads."""
         self.ended.clear()
-        self.reader = Reader(key)
+        self.reader = Reader(key, *scopes)
         self.reading = threading.Thread(
             target=self.reader.run, args=(self.ended.is_set,)
         )

@@ -110,13 +110,13 @@ def test_an_owner_that_leaves_first_serves_the_others_until_the_last(
 
 
 def test_an_owner_that_exits_hands_over_before_it_revokes(job: Job, key: str) -> None:
-    """The other rank's reads go on; what it had before is refused afterwards."""
+    """The other rank notices nothing; what it had before is refused afterwards."""
     ranks = job.ranks(2)
     for rank in ranks:
         rank.ask("lease", *BOTH)
     owner, other = job.owner_of(ranks)
     client = thief(job.stack, other.ask("reveal", "train-data"))
-    other.ask("read", key)
+    other.ask("read", key, *BOTH)
     wait_for(lambda: other.ask("reads") > 10)
     owner.end()
     assert is_refused(client, key)
