@@ -22,7 +22,7 @@ def test_a_cell_is_no_worse_than_its_rule(
     if record := os.environ.get(RECORD):
         with Path(record).open("a") as file:
             file.write(measured.to_json() + "\n")
-    assert not list(measured.shortfalls()), measured
+    assert not list(measured.shortfalls()), f"{measured}\n{measured.log}"
 
 
 def test_the_usual_cells_are_of_the_matrix() -> None:

@@ -313,6 +313,7 @@ class Trial:
                 event["scope"] == "login:bao" for event in self.events("revoked")
             ),
             shredded=self._shredded(),
+            log=self.log(),
         )
 
     def _acquired(self) -> bool:
