@@ -104,7 +104,8 @@ def owner_socket() -> Path | None:
     """The socket of the process that owns this one's leases, if it is another.
 
     It is the one that a parent process has left in the environment; or that of this
-    process's job; or, if there is neither, the one that a reference brought here.
+    process's job; or, if there is neither, or the first is gone, the one that a
+    reference brought here.
     """
     path = _other_socket(None)
     return None if path is None else Path(path)
@@ -114,6 +115,9 @@ def _other_socket(shown: str | None) -> str | None:
     session = _current.current()
     own = session.place if session is not None else None
     path = os.environ.get(ENVIRONMENT)
+    other = shown or _shown
+    if path and other and _is_older(path, other):
+        path = other
     if not path:
         name = job_name(os.environ)
         if name is not None:
@@ -122,6 +126,14 @@ def _other_socket(shown: str | None) -> str | None:
         else:
             path = shown or _owned(_shown)
     return None if own is not None and str(own.socket) == path else path
+
+
+def _is_older(path: str, other: str) -> bool:
+    """Whether nobody serves where the environment says, and somebody does elsewhere.
+
+    A forkserver keeps the environment that it began with: that of an earlier block.
+    """
+    return path != other and not os.path.lexists(path) and os.path.lexists(other)
 
 
 def _owned(path: str | None) -> str | None:

@@ -251,17 +251,22 @@ if __name__ == "__main__":
 """
 
 
-def test_a_reference_shows_older_workers_the_way() -> None:
+@pytest.mark.parametrize("earlier", [{}, {"MLSECRETS_SOCK": "/tmp/mls-gone/socket"}])
+def test_a_reference_shows_older_workers_the_way(earlier: dict[str, str]) -> None:
     """A forkserver, its pool and joblib's workers, all from before the block.
 
-    Once it has come, what knows only the scope, or a URL, finds it as well.
+    They may be from an earlier one, which has ended. Once the reference has come, what
+    knows only the scope, or a URL, finds it as well.
     """
     done = subprocess.run(
         [sys.executable, "-c", EARLY],
         capture_output=True,
         text=True,
         check=False,
-        env={k: v for k, v in os.environ.items() if k != "MLSECRETS_SOCK"},
+        env={
+            **{k: v for k, v in os.environ.items() if k != "MLSECRETS_SOCK"},
+            **earlier,
+        },
         timeout=60,
     )
     assert done.stderr == ""
