@@ -309,9 +309,14 @@ class Tenant:
         try:
             session = _current.session()
             while missing := self._settle(lost, session, lives):
+                opening = []
                 for name in missing:
-                    lives[name] = live = session.reserve(name, place, succeeding=True)
+                    # Served once all are there: workers ask what there is.
+                    at = place if name == missing[-1] else None
+                    lives[name] = live = session.reserve(name, at, succeeding=True)
+                    opening.append(live)
                     session.listeners.add(Listener(self.hear, scope=name))
+                for live in opening:
                     live.open()
         except BaseException:
             if session is not None:

@@ -128,14 +128,14 @@ class Rank:
         self.reading.join()
         return self.reader.figures()
 
-    def fork_worker(self, key: str, folder: str) -> int:
+    def fork_worker(self, folder: str, key: str, *scopes: str) -> int:
         """A process without a block, that reads until there is a file `stop`."""
         from mlsecrets.storage import boto3  # noqa: F401  once, not in each of them
 
         pid = os.fork()
         if pid == 0:
             try:
-                work(key, Path(folder))
+                work(Path(folder), key, *scopes)
             finally:
                 os._exit(0)
         return pid
@@ -165,9 +165,9 @@ class Rank:
         return int(total.item())
 
 
-def work(key: str, folder: Path) -> None:
+def work(folder: Path, key: str, *scopes: str) -> None:
     """What a worker does; it writes down how it went."""
-    reader = Reader(key)
+    reader = Reader(key, *scopes)
     try:
         # The folder goes with the test: nobody reads on without it.
         reader.run(lambda: (folder / "stop").exists() or not folder.exists())

@@ -166,10 +166,11 @@ def test_if_the_owner_is_killed_another_takes_its_place(
     owner, _ = job.owner_of(ranks)
     others = [rank for rank in ranks if rank is not owner]
     workers = {
-        rank.ask("fork_worker", key, str(job.folder)) for rank in (owner, others[0])
+        rank.ask("fork_worker", str(job.folder), key, *BOTH)
+        for rank in (owner, others[0])
     }
     for rank in others:
-        rank.ask("read", key)
+        rank.ask("read", key, *BOTH)
     wait_for(lambda: {e["worker"] for e in job.events("attached")} >= workers)
     owner.kill()
     record_property("seconds", wait_for(lambda: len(job.events("owned")) == 2))
