@@ -20,13 +20,12 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The pip that comes with Python 3.10 and 3.11 cannot read dependency groups (PEP 735,
-# pip 25.1), so the one named in constraints.txt replaces it, in .venv only. Not compiled:
-# most of what is installed is never imported, and half of the time would go into that.
+# pip 25.1), so the one named in constraints.txt replaces it, in .venv only.
 $(READY): pyproject.toml constraints.txt
 	@echo "setting up $(VENV) (a minute or two the first time)"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install -qq -c constraints.txt pip
-	@$(BIN)/python -m pip install -qq --no-compile \
+	@$(BIN)/python -m pip install -qq \
 	    -c constraints.txt --build-constraint constraints.txt \
 	    -e '.[demo]' --group test --group lint --group docs --group bench
 	@touch $@
