@@ -62,6 +62,10 @@ _INSTANT = re.compile(rb"[0-9TZ:.+-]{1,40}")
 _NO_KEYS = phrases("fetch jwks", "get public key", "retrieve verification key")
 
 
+class LateJWT(IssuerUnavailable):
+    """The JWT was good when it left, and expired before the STS looked at it."""
+
+
 def parse(answer: Answer, where: str) -> Leaves:
     """Every leaf element's text by its name without prefix; the first one counts.
 
@@ -172,7 +176,7 @@ def _not_now(
     if code == "ExpiredTokenException":
         # It was fetched a moment ago: this process was stopped in between, or the
         # network was slow. The next try takes a fresh one.
-        return IssuerUnavailable(
+        return LateJWT(
             f"{where} finds that the JWT expired on its way",
             remedy="nothing if it happens once; else lengthen the ttl of the JWT's "
             "role, or check the clocks of both servers",

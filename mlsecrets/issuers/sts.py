@@ -37,7 +37,14 @@ from ._deadline import within
 from ._http import HTTPClient
 from ._revoker import PROOF_LIFETIME, Revoker
 from ._server_clock import ServerClock
-from ._sts_answers import Leaves, expiration, parse, refusal, session_credentials
+from ._sts_answers import (
+    LateJWT,
+    Leaves,
+    expiration,
+    parse,
+    refusal,
+    session_credentials,
+)
 
 log = logging.getLogger("mlsecrets")
 
@@ -116,11 +123,15 @@ class STS:
 
         Raises:
             AccessRefused: the role, its trust policy or the session policy forbids it.
-            IssuerUnavailable: not now; also when the JWT died on its way.
+            IssuerUnavailable: not now; also when two JWTs died on their way.
             ClockSkew: requests signed by this machine's clock would be refused.
         """
         with within(self._clock, timeout):
-            return self._issue(scope, timeout)
+            try:
+                return self._issue(scope, timeout)
+            except LateJWT as late:
+                log.info("%s; another is fetched", late)
+                return self._issue(scope, timeout)
 
     def _issue(self, scope: Scope, timeout: float) -> Grant:
         # The unique name is what a revoker denies and what the store's log shows.

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mlsecrets import errors
 from mlsecrets.issuers._answer import Answer
 from mlsecrets.issuers._sts_answers import (
+    LateJWT,
     expiration,
     parse,
     refusal,
@@ -47,7 +48,7 @@ def error(status: int, code: str, message: str = "", **headers: str) -> Answer:
         (403, "IDPRejectedClaim", errors.AccessRefused),
         (400, "SomethingNew", errors.AccessRefused),
         (400, "IDPCommunicationError", errors.IssuerUnavailable),
-        (400, "ExpiredTokenException", errors.IssuerUnavailable),
+        (400, "ExpiredTokenException", LateJWT),
         (400, "RequestTimeout", errors.IssuerUnavailable),
         (500, "InternalFailure", errors.IssuerUnavailable),
         (503, "ServiceUnavailable", errors.IssuerUnavailable),

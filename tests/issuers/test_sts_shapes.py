@@ -18,6 +18,10 @@ SESSION = """<?xml version="1.0" encoding="UTF-8"?>
 <SessionToken>eyJhbGciOiJIUzI1NiIs</SessionToken><Expiration>{}</Expiration>
 </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"""
 
+LATE = b"""<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<Error><Type>Sender</Type><Code>ExpiredTokenException</Code>
+<Message>Token expired</Message></Error></ErrorResponse>"""
+
 
 def lasting(world: World, seconds: float) -> bytes:
     """A session."""
@@ -29,6 +33,37 @@ def test_a_genuine_session_is_understood(world: World) -> None:
     """So that the others fail for what is changed in them."""
     world.say("/", lasting(world, 60))
     assert world.sts().issue(scope(), 5.0).terms.lifetime == 59.0
+
+
+def test_a_jwt_that_dies_on_its_way_is_followed_by_another(world: World) -> None:
+    """A stopped process or a slow store is no reason to tell the job of an outage."""
+    world.say("/", LATE, 400)
+    world.then_say("/", lasting(world, 60))
+    world.calls.clear()
+    assert world.sts().issue(scope(), 5.0).terms.lifetime == 59.0
+    assert [path for path in world.calls if "login" not in path] == 2 * [
+        "/v1/identity/oidc/token/s3",
+        "/",
+    ]
+
+
+def test_two_jwts_that_die_on_their_way_are_an_outage(world: World) -> None:
+    """The store's clock, perhaps, or a role whose JWTs are too short."""
+    world.say("/", LATE, 400)
+    with pytest.raises(errors.IssuerUnavailable, match="expired on its way") as caught:
+        world.sts().issue(scope(), 5.0)
+    assert world.calls.count("/") == 2
+    assert caught.value.remedy is not None
+    assert "ttl" in caught.value.remedy
+
+
+def test_a_second_jwt_is_part_of_the_same_call(world: World) -> None:
+    """Both tries together take no longer than the caller allowed."""
+    world.say("/", LATE, 400)
+    world.cost = 2.0
+    with pytest.raises(errors.IssuerUnavailable):
+        world.sts().issue(scope(), 5.0)
+    assert world.calls.count("/") == 1
 
 
 @pytest.mark.parametrize(
