@@ -131,7 +131,8 @@ class STS:
                 return self._issue(scope, timeout)
             except LateJWT as late:
                 log.info("%s; another is fetched", late)
-                return self._issue(scope, timeout)
+            # Not in the handler: a second error would keep the frames of the first.
+            return self._issue(scope, timeout)
 
     def _issue(self, scope: Scope, timeout: float) -> Grant:
         # The unique name is what a revoker denies and what the store's log shows.

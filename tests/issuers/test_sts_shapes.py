@@ -55,6 +55,7 @@ def test_two_jwts_that_die_on_their_way_are_an_outage(world: World) -> None:
     assert world.calls.count("/") == 2
     assert caught.value.remedy is not None
     assert "ttl" in caught.value.remedy
+    assert caught.value.__context__ is None, "the first one's frames are kept"
 
 
 def test_a_second_jwt_is_part_of_the_same_call(world: World) -> None:
